@@ -1,0 +1,48 @@
+# Two commands: `make demo` runs the main job, `make test` passes the tests. Both set everything up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# As a variable, the constraints hold for the build backend, too, which pip installs apart.
+PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test setup check ui clean help
+
+help:
+	@echo "make demo   set up, sync five sandbox accounts, answer questions about them"
+	@echo "make test   set up, run the tests"
+	@echo "make ui     open the Dagster UI on the runs in ./var"
+	@echo "make check  ruff, mypy, definitions, tests: what .ci/run runs"
+	@echo "make clean  remove .venv and ./var"
+
+demo: $(VENV)/.installed
+	@$(BIN)/orderloom demo
+
+test: $(VENV)/.installed-dev
+	@$(BIN)/pytest
+
+setup: $(VENV)/.installed
+
+ui: $(VENV)/.installed
+	@$(BIN)/orderloom ui
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/dagster definitions validate -w workspace.yaml
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) var
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "orderloom needs Python 3.11, 3.12 or 3.13: make demo PYTHON=python3.11"; exit 2; }
+	@echo "Installing into $(VENV): about a minute, 0.9 GB."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(PIP) -e '.[dev]'
+	@touch $@
