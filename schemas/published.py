@@ -1,0 +1,234 @@
+"""The tables of the published DuckDB file that are neither lake tables nor marts, and all grains.
+
+Belongs here: columns and their meaning, and what one row of each table is. Does not belong here:
+how the tables are filled (`resources/warehouse_sql`), the marts (`assets/marts`).
+
+Moments are published as TIMESTAMP, always UTC, since not every client reads zoned ones.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from schemas.canonical import CUSTOM_FIELD, INVOICE, TOTAL
+from schemas.fields import MOMENT, TEXT, column, text
+from schemas.status import DIMENSIONS
+
+PUBLISHED_VERSION = 1
+"""Version of the tables on this page. A file of another version is built anew from the lake."""
+
+HISTORY_DIMENSIONS: dict[str, str] = {
+    "order_status": "source_status_code",
+    "payment_status": "source_payment_status_code",
+    "shipping_status": "source_shipping_status_code",
+    "allocation_status": "source_allocation_status_code",
+    "fulfilment_status": "source_fulfilment_status_code",
+    "invitation_status": "source_invitation_status_code",
+}
+"""Dimensions whose changes are kept, and the column of the source's own code of each."""
+
+_ORDER = [
+    text("source_system", "name of the source", required=True),
+    text("source_account", "name of the account in accounts.toml", required=True),
+    text("order_key", "the order it belongs to", required=True),
+]
+
+
+def _items(item: pa.StructType, what: str) -> pa.Schema:
+    """A list column of orders, one row an item."""
+    position = column("position", pa.int32(), f"1, 2, 3 ... as the source lists {what}",
+                      required=True)  # fmt: skip
+    return pa.schema([*_ORDER, position, *item.fields])
+
+
+_STATUS_HISTORY = pa.schema(
+    [
+        *_ORDER,
+        text("dimension", f"one of {', '.join(HISTORY_DIMENSIONS)}", required=True),
+        text("code", "canonical code, joins the table dim_ and dimension", required=True),
+        text("source_code", "the source's own code, as received"),
+        column("valid_from_utc", MOMENT, "since when the code holds, inclusive; UTC",
+               required=True),
+        column("valid_to_utc", MOMENT, "until when it held, exclusive; UTC; NULL: it still holds"),
+        text("valid_from_basis", "on what valid_from_utc rests: source_updated (the source's stamp "
+             "of the change), source_created (never changed since the source created it), "
+             "observed (when it was received, the source's stamp saying nothing)", required=True),
+        column("observed_at", MOMENT, "when the first version with this code was received; UTC",
+               required=True),
+        text("run_id", "the run that landed that version", required=True),
+        text("version_id", "that version", required=True),
+        column("landing_seq", pa.int64(), "place of that version in the account's landing order",
+               required=True),
+        column("is_current", pa.bool_(), "true: the newest code of this order and dimension",
+               required=True),
+    ]
+)  # fmt: skip
+
+_RUNS = pa.schema(
+    [
+        text("run_id", "id of the run; unique", required=True),
+        text("account", "account.key of dim_account; NULL: a run of no single account"),
+        text("kind", "changes, history, presence, normalise, publish, replay, compact",
+             required=True),
+        column("started_at", MOMENT, "when it started; UTC", required=True),
+        column("finished_at", MOMENT, "when it finished; UTC; NULL: it has not"),
+        text("outcome", "running, succeeded, failed", required=True),
+        text("error", "why it failed, in one line"),
+        text("window_from", "start of the window that was asked for"),
+        text("window_to", "end of the window that was asked for"),
+        column("requests", pa.int64(), "requests sent"),
+        column("least_requests", pa.int64(), "the fewest requests that would have done"),
+        column("received", pa.int64(), "orders received"),
+        column("new", pa.int64(), "orders seen for the first time"),
+        column("changed", pa.int64(), "orders received with new content"),
+        column("unchanged", pa.int64(), "orders received as they were known"),
+        column("quarantined", pa.int64(), "orders held back for a fault in them"),
+        column("cancelled", pa.int64(), "orders established as cancelled or gone"),
+        column("bytes", pa.int64(), "bytes received"),
+        column("seconds", pa.float64(), "duration, seconds"),
+        column("waited_seconds", pa.float64(), "of which waited for the request budget, seconds"),
+    ]
+)  # fmt: skip
+
+_DIM_ACCOUNT = pa.schema(
+    [
+        text("source_system", "name of the source", required=True),
+        text("source_account", "name of the account in accounts.toml", required=True),
+        text("account", "source and account as one text, as commands take it; unique",
+             required=True),
+        text("timezone", "IANA zone of stamps without offset and of civil dates; NULL: the account "
+             "is no longer in accounts.toml"),
+        text("currency", "ISO 4217 code where the API names none"),
+        column("started_on", pa.date32(), "first day of which orders are asked for"),
+        column("paused", pa.bool_(), "true: not asked any more, its orders stay as they were",
+               required=True),
+        column("last_success_at", MOMENT, "when its newest successful run finished; UTC"),
+        column("last_failure_at", MOMENT, "when its newest failed run finished; UTC"),
+        text("last_error", "why that run failed, in one line"),
+    ]
+)  # fmt: skip
+
+_DIM_DATE = pa.schema(
+    [
+        column("date_key", pa.date32(), "the day; unique", required=True),
+        column("year", pa.int16(), "calendar year", required=True),
+        column("quarter", pa.int16(), "1 to 4", required=True),
+        column("month", pa.int16(), "1 to 12", required=True),
+        text("month_name", "English", required=True),
+        column("iso_year", pa.int16(), "year of the ISO 8601 week", required=True),
+        column("iso_week", pa.int16(), "ISO 8601 week, 1 to 53", required=True),
+        column("day_of_week", pa.int16(), "ISO 8601: 1 Monday to 7 Sunday", required=True),
+        text("day_name", "English", required=True),
+        column("is_weekend", pa.bool_(), "true: Saturday or Sunday", required=True),
+    ]
+)
+
+
+def _dimension(name: str) -> pa.Schema:
+    return pa.schema(
+        [
+            text(name, "canonical code; unique", required=True),
+            text("meaning", "what the code says of an order", required=True),
+        ]
+    )
+
+
+_DIM_ORDER_TYPE = pa.schema(
+    [
+        *_dimension("order_type"),
+        column("order_sign", pa.int16(), "-1: a credit, its amounts count negative; 1: all others",
+               required=True),
+        column("is_sale", pa.bool_(), "true: something is sold, or a sale credited", required=True),
+        column("is_purchase", pa.bool_(), "true: something is bought, or a purchase credited",
+               required=True),
+        column("is_revenue", pa.bool_(), "true: its amounts are turnover", required=True),
+    ]
+)  # fmt: skip
+
+PUBLISHED: dict[str, pa.Schema] = {
+    "order_invoices": _items(INVOICE, "the invoices"),
+    "order_totals": _items(TOTAL, "the totals"),
+    "order_custom_fields": _items(CUSTOM_FIELD, "the fields"),
+    "order_status_history": _STATUS_HISTORY,
+    "runs": _RUNS,
+    "dim_account": _DIM_ACCOUNT,
+    "dim_date": _DIM_DATE,
+    **{f"dim_{name}": _dimension(name) for name in sorted(DIMENSIONS)},
+    "dim_order_type": _DIM_ORDER_TYPE,
+}
+"""Every published table that is neither a lake table nor a mart."""
+
+GRAINS: dict[str, str] = {
+    "orders": "One row per order, in its newest version; tombstones stay, with is_deleted true.",
+    "order_rows": "One row per order row of the newest version of its order.",
+    "order_parties": "One row per party of the newest version of its order. Personal data.",
+    "quarantine": "One row per field that could not be read and has not been put right since.",
+    "order_invoices": "One row per invoice that an order names.",
+    "order_totals": "One row per total that the source itemises for an order.",
+    "order_custom_fields": "One row per order and field that the account itself defined.",
+    "order_status_history": "One row per order, dimension and stretch of time in which its code "
+    "did not change; stretches do not overlap. A stretch is empty where the source stamps two "
+    "changes alike.",
+    "runs": "One row per run that was known when the file was published.",
+    "dim_account": "One row per account.",
+    "dim_date": "One row per day, in whole years, from the first to the last date in orders.",
+    **{f"dim_{name}": f"One row per canonical code of {name}." for name in sorted(DIMENSIONS)},
+}
+"""What one row is, of every published table that is not a mart."""
+
+PUBLICATION = pa.schema(
+    [
+        text("source_system", "name of the source", required=True),
+        text("source_account", "name of the account", required=True),
+        column("orders_seq", pa.int64(), "greatest landing_seq published from the lake's orders",
+               required=True),
+        column("quarantine_seq", pa.int64(), "the same, from the lake's quarantine", required=True),
+        column("generation", pa.int64(), "how often the account had been replaced in the lake",
+               required=True),
+    ]
+)  # fmt: skip
+BUILD = pa.schema(
+    [
+        text("publication_id", "part of the file's name", required=True),
+        column("published_at", MOMENT, "when it was built; UTC", required=True),
+        text("layout", "hash of everything that shapes the tables", required=True),
+        text("fingerprint", "hash of the marts and of the accounts' settings", required=True),
+        column("orders", pa.int64(), "orders in the file", required=True),
+        column("order_rows", pa.int64(), "order rows in the file", required=True),
+        column("rebuilt_bytes", pa.int64(), "size of the file when last built from scratch, bytes",
+               required=True),
+    ]
+)  # fmt: skip
+SUPERSEDED = pa.schema(
+    [
+        *_ORDER,
+        text("version_id", "a version that is not the newest of its order", required=True),
+        column("landing_seq", pa.int64(), "place in the account's landing order", required=True),
+        column("created_at", MOMENT, "when the source created the record; UTC"),
+        column("updated_at", MOMENT, "when the source last changed the record; UTC"),
+        column("last_seen_at", MOMENT, "when this version was received; UTC", required=True),
+        text("run_id", "the run that landed this version", required=True),
+        *(
+            field
+            for name, source_code in HISTORY_DIMENSIONS.items()
+            for field in (
+                column(name, TEXT, "canonical code", required=True),
+                text(source_code, "the source's own code"),
+            )
+        ),
+    ]
+)
+INTERNAL: dict[str, pa.Schema] = {
+    "publication": PUBLICATION,
+    "build": BUILD,
+    "superseded": SUPERSEDED,
+}
+"""Tables of the published file's schema `orderloom`, which readers have no need of."""
+
+INTERNAL_GRAINS: dict[str, str] = {
+    "publication": "One row per account: how far it is published.",
+    "build": "One row about the file.",
+    "superseded": "One row per version that is not the newest of its order, as far as the status "
+    "history needs it.",
+}
+"""What one row of those tables is."""
