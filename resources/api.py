@@ -1,0 +1,298 @@
+"""The one HTTP client.
+
+Belongs here: what happens to a request until it has its answer: login, budget, throttling, retries,
+refusals, concurrency. Does not belong here: what a single API means by its replies (the source's
+dialect), the wire (`transport.py`), waiting (`pacing.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+import tenacity
+
+from resources import refusals
+from resources.accounts import Account
+from resources.budget import Budget
+from resources.dialect import Dialect, Progress
+from resources.login import Login
+from resources.pacing import BUDGET, THROTTLE, Clock, Pacer
+from resources.refusals import Elsewhere, Fault, Rejected, Throttled, Unreachable
+from resources.replies import NotJson, Reply, read_reply, retry_after, sensible_seconds
+from resources.transport import Params, Transport
+from resources.workers import Workers
+
+__all__ = [
+    "Api",
+    "Clock",
+    "Dialect",
+    "Elsewhere",
+    "NotJson",
+    "Params",
+    "Progress",
+    "Rejected",
+    "Reply",
+    "Throttled",
+    "Unreachable",
+    "retry_after",
+    "sensible_seconds",
+]
+
+TRIES = 5
+"""How often a request that meets passing faults is sent in all."""
+
+PATIENCE = 3600.0
+"""Seconds that one request may be throttled in all."""
+
+_UNSTATED_WAIT = 60.0
+"""Seconds to wait after a 429 that says nothing of how long."""
+
+_PASSING = frozenset({500, 502, 503, 504})
+_REDIRECTS = 5
+_LONGEST_RESET = 300.0
+"""Seconds. The budgets of the APIs at hand are renewed within a minute; more is a mistaken unit."""
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=0.5)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One question, through all its tries."""
+
+    method: str
+    url: httpx.URL
+    content: bytes | None
+    missing_ok: bool
+    stop: threading.Event
+    throttled: float = 0.0
+    """Seconds that the API has told this call to wait."""
+
+
+class Api:
+    """One account's API, as a context manager. Thread safe.
+
+    Every request raises ApiError (Rejected, Throttled, Unreachable or Elsewhere), in one line
+    without secrets, or BudgetError.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        dialect: Dialect,
+        *,
+        budget: Budget,
+        progress: Callable[[Progress], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Sends nothing yet. Raises MissingSecret.
+
+        `progress` may be called from any thread, but never twice at a time.
+        """
+        self.account = account
+        self.known: Any = None
+        """What has been landed for this account, for sources that compare; the engine sets it."""
+        self.least_requests = 0
+        """How many of the requests could not have been avoided; sources count them."""
+        self.requests = 0
+        """Sent so far: logins, redirects, throttled and failed ones included."""
+        self.first_server_time: datetime | None = None
+        """The Date header of the first reply that had one, UTC."""
+        self.server_time: datetime | None = None
+        """The Date header of the newest such reply, UTC."""
+        self._dialect = dialect
+        self._budget = budget
+        secrets = account.secrets()
+        self._headers = dialect.headers(account, secrets)
+        self._login = Login(lambda: dialect.login(self, secrets))
+        self._progress = progress
+        self._transport = Transport(account.settings.base_url, account.key)
+        self._pacer = Pacer(budget, clock or Clock(), self._report)
+        self._lock = threading.Lock()
+        self._progress_lock = threading.Lock()
+        self._under_way = 0
+        self._workers = Workers(account.key)
+        self._stop = self._workers.new_stop()
+
+    @property
+    def waited(self) -> float:
+        """Seconds waited for budget and throttling, added up over all threads."""
+        return self._pacer.waited
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every wait, every request under way and every thread, and close the budget."""
+        self._workers.stop_all()
+        self._transport.close()
+        self._workers.join()
+        self._budget.close()
+
+    def get(self, path: str, params: Params | None = None, *, missing_ok: bool = False) -> Reply:
+        """The reply to a GET below base_url. With `missing_ok` a 404 is a reply like any other."""
+        return self._ask(self._call("GET", path, params, missing_ok=missing_ok))
+
+    def options(self, path: str, params: Params | None = None) -> Reply:
+        """The reply to an OPTIONS below base_url."""
+        return self._ask(self._call("OPTIONS", path, params))
+
+    def post(self, path: str, json: Any) -> Reply:
+        """The reply to a POST of `json`. Decimals are sent as numbers, digit by digit.
+
+        Sent again only where the API certainly has not received it.
+        """
+        return self._ask(self._call("POST", path, None, content=_ENCODER.encode(json)))
+
+    def get_many(
+        self,
+        requests: Iterable[tuple[str, Params | None]],
+        *,
+        at_once: int = 4,
+        missing_ok: bool = False,
+    ) -> Iterator[Reply]:
+        """The replies to many GETs, in the order of the requests, `at_once` under way at a time.
+
+        `requests` is drawn from as replies are taken, at most `2 * at_once` ahead. The first error
+        ends it and calls off those not yet answered.
+        """
+
+        def ask(request: tuple[str, Params | None], stop: threading.Event) -> Reply:
+            return self._ask(self._call("GET", *request, missing_ok=missing_ok, stop=stop))
+
+        return self._workers.in_order(requests, ask, at_once)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        *,
+        content: bytes | None = None,
+        missing_ok: bool = False,
+        stop: threading.Event | None = None,
+    ) -> _Call:
+        url = self._transport.url(path, params)
+        return _Call(method, url, content, missing_ok, stop or self._stop)
+
+    def _ask(self, call: _Call) -> Reply:
+        """The reply to a call, logged in, or the error that it amounts to."""
+        login = self._login.ensure()
+        reply = self._deliver(call)
+        if reply.status == 401 and self._login.renew(login):
+            reply = self._deliver(call)
+        if call.missing_ok and reply.status == 404:
+            return reply
+        reason = self._dialect.refusal(reply)
+        if reason is None and 200 <= reply.status < 300:
+            return reply
+        raise refusals.rejected(reply, reason)
+
+    def _deliver(self, call: _Call) -> Reply:
+        """The reply to a call, sent again after passing faults."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: _worth_repeating(error, call)),
+            stop=tenacity.stop_after_attempt(TRIES),
+            wait=_BACKOFF,
+            sleep=lambda seconds: self._pacer.rest(seconds, call.stop),
+            reraise=True,
+        )
+        try:
+            return retrying(self._admitted, call)
+        except Fault as error:
+            fault = error
+        asked = f"{call.method} {call.url}"
+        raise refusals.unreachable(asked, fault, self.account.key, TRIES)
+
+    def _admitted(self, call: _Call) -> Reply:
+        """The first reply to a call that does not say "too many requests". Raises Fault."""
+        while True:
+            reply = self._redirected(call)
+            seconds = self._throttle(reply, call)
+            if seconds is None:
+                break
+            call.throttled += seconds
+            if call.throttled > PATIENCE:
+                raise Throttled(
+                    f"{refusals.answered(reply)} and wants {call.throttled:.0f} seconds in all",
+                    self.account.key,
+                    "run again later, or lower requests_per_minute of all who share this limit",
+                )
+            self._pacer.close_for(seconds, THROTTLE)
+        if reply.status in _PASSING and self._dialect.refusal(reply) is None:
+            raise Fault(f"answered {reply.status}: {reply.excerpt(200)}", passing=True, sent=True)
+        return reply
+
+    def _throttle(self, reply: Reply, call: _Call) -> float | None:
+        now = reply.server_time or reply.fetched_at
+        told = self._dialect.throttle(reply, now)
+        if told is None:
+            if reply.status != 429:
+                return None
+            told = retry_after(reply, now) or _UNSTATED_WAIT
+        # However often it says "at once", or no number at all, no header can have us ask in a
+        # tight loop.
+        if call.throttled > 0 or not told > 0:
+            return max(1.0, told) if told > 0 else 1.0
+        return told
+
+    def _redirected(self, call: _Call) -> Reply:
+        """The reply to a call, after redirects within its host. Raises Fault."""
+        url = call.url
+        for _ in range(_REDIRECTS):
+            response = self._sent(call, url)
+            following = self._transport.next_url(response)
+            if following is None:
+                break
+            url = following
+        return self._noted(read_reply(response, self.account.key))
+
+    def _sent(self, call: _Call, url: httpx.URL) -> httpx.Response:
+        self._pacer.turn(call.stop)
+        headers = {**self._headers, **self._login.headers}
+        if call.content is not None:
+            headers["Content-Type"] = "application/json"
+        with self._lock:
+            self.requests += 1
+            self._under_way += 1
+        try:
+            return self._transport.send(call.method, url, headers, call.content)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _noted(self, reply: Reply) -> Reply:
+        with self._lock:
+            self.server_time = reply.server_time or self.server_time
+            self.first_server_time = self.first_server_time or self.server_time
+            under_way = self._under_way
+        spare = self._dialect.spare(reply)
+        if spare is not None and spare[0] <= under_way:
+            self._pacer.close_for(min(max(spare[1], 0.0), _LONGEST_RESET), BUDGET)
+        self._report(None, 0.0)
+        return reply
+
+    def _report(self, waiting_for: str | None, seconds: float) -> None:
+        if self._progress is not None:
+            with self._progress_lock:
+                self._progress(Progress(self.account.key, self.requests, waiting_for, seconds))
+
+
+def _worth_repeating(error: BaseException, call: _Call) -> bool:
+    if not isinstance(error, Fault) or not error.passing:
+        return False
+    return call.method != "POST" or not error.sent

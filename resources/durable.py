@@ -1,0 +1,35 @@
+"""Making sure that what was written survives a power cut.
+
+Belongs here: flushing files and folders. Does not belong here: what is written, and in which order.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def flush_file(path: Path) -> None:
+    """Wait until the file's bytes are on the disk."""
+    _flush(path, os.O_RDONLY)
+
+
+def flush_folder(path: Path) -> None:
+    """Wait until the folder's names (new, renamed or removed entries) are on the disk."""
+    _flush(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def flush_folders(paths: set[Path], root: Path) -> None:
+    """Flush the folders and every folder above them, down from and including `root`."""
+    chain = {folder for path in paths for folder in (path, *path.parents)}
+    for folder in sorted(chain):
+        if folder == root or root in folder.parents:
+            flush_folder(folder)
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

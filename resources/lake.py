@@ -1,0 +1,351 @@
+"""The only writer of lake tables, and the only way to read them.
+
+Belongs here: Delta Lake commits, their repetition guard, flushing, reading, compaction. Does not
+belong here: what the columns mean (`schemas/canonical.py`), leases (`resources/ledger.py`; whoever
+calls a writing method holds the lease), how an order is normalised (`assets/sources`).
+
+The tables stay readable without this project: plain Parquet, Delta reader version 1, no deletion
+vectors, no column mapping.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from resources.durable import flush_file, flush_folder, flush_folders
+from resources.errors import LakeError
+from resources.lake_files import (
+    DataFile,
+    data_files,
+    expected_rows,
+    log_entries,
+    relation,
+    writer_properties,
+)
+from resources.lake_files import create as create_table
+from schemas.canonical import LAKE, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import duckdb
+
+AccountKey = tuple[str, str]
+"""(source_system, source_account)"""
+
+_COMMIT_TRIES = 5
+
+
+class Lake:
+    """The lake below one local folder or object-store URL.
+
+    Handles are kept between commits, since opening a table of thousands of commits costs far more
+    than following its log. One object may be shared by threads: they take turns.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open nothing yet. `url`: a local path, a file URL, or an object-store URL."""
+        local = url.removeprefix("file://")
+        self.root = None if "://" in local else Path(local).absolute()
+        self.url = str(self.root) if self.root else url.rstrip("/")
+        if self.root and any(character in self.url for character in "*?["):
+            raise LakeError(
+                "the lake's path holds one of * ? [, which readers take for a pattern",
+                self.url,
+                "put the lake somewhere else",
+            )
+        self._tables: dict[str, DeltaTable] = {}
+        self._lock = threading.RLock()
+
+    def append(self, table: str, data: pa.Table, *, stage: str, batch: int) -> bool:
+        """Append one batch in one commit, flushed to the disk before this returns.
+
+        Does nothing and returns False if `stage` (for instance `land:brightpearl.acme`) has already
+        committed this batch or a later one to this table. A batch without rows commits its number
+        alone. The columns are brought into the order of the table's schema.
+
+        Raises LakeError: columns that do not fit, a table that cannot be written.
+        """
+        rows = self._fitted(table, data)
+        with self._lock, self._plainly(table):
+            for attempt in range(_COMMIT_TRIES):
+                handle = self._open(table, create=True)
+                if (handle.transaction_version(stage) or 0) >= batch:
+                    self._flush_everything()
+                    return False
+                before = handle.version()
+                try:
+                    write_deltalake(
+                        handle,
+                        rows,
+                        mode="append",
+                        writer_properties=writer_properties(table),
+                        commit_properties=_transactions({stage: batch}),
+                    )
+                except CommitFailedError:
+                    self._tables.pop(table)
+                    if attempt + 1 == _COMMIT_TRIES:
+                        raise
+                else:
+                    self._flush(table, before, handle.version())
+                    return True
+        raise AssertionError("unreachable")
+
+    def replace_account(
+        self,
+        table: str,
+        account: AccountKey,
+        batches: Iterable[pa.Table],
+        *,
+        stage: str,
+        batch: int,
+    ) -> None:
+        """Replace everything that one account has in a table, in one commit.
+
+        The batches are streamed, so memory does not grow with the account. Afterwards `stage`
+        counts as having committed `batch`, and `generation` of the account is one higher, which
+        tells the next publication to read the account anew.
+
+        Raises LakeError: as `append`; nothing is replaced if a batch belongs to another account.
+        """
+        reader = pa.RecordBatchReader.from_batches(
+            LAKE[table],
+            (part for data in batches for part in self._fitted(table, data).to_batches()),
+        )
+        with self._lock, self._plainly(table):
+            handle = self._open(table, create=True)
+            before = handle.version()
+            generation = (handle.transaction_version(_generation(account)) or 0) + 1
+            write_deltalake(
+                handle,
+                reader,
+                mode="overwrite",
+                predicate=(
+                    f"source_system = {_literal(account[0])}"
+                    f" AND source_account = {_literal(account[1])}"
+                ),
+                writer_properties=writer_properties(table),
+                commit_properties=_transactions({stage: batch, _generation(account): generation}),
+            )
+            self._flush(table, before, handle.version())
+
+    def committed(self, table: str, stage: str) -> int:
+        """The highest batch that a stage has committed to a table, 0 if none."""
+        with self._lock, self._plainly(table):
+            handle = self._open(table)
+            return 0 if handle is None else handle.transaction_version(stage) or 0
+
+    def generation(self, table: str, account: AccountKey) -> int:
+        """How often the account was replaced in this table."""
+        return self.committed(table, _generation(account))
+
+    def version(self, table: str) -> int:
+        """The table's newest version, -1 if it does not exist yet."""
+        with self._lock, self._plainly(table):
+            handle = self._open(table)
+            return -1 if handle is None else handle.version()
+
+    def files(
+        self, table: str, *, account: AccountKey | None = None, after: int = 0
+    ) -> list[DataFile]:
+        """The data files that the newest log names.
+
+        `account` leaves out the other accounts' files, `after` those whose every landing_seq is at
+        most this.
+        """
+        with self._lock, self._plainly(table):
+            handle = self._open(table)
+            if handle is None:
+                return []
+            if handle.protocol().reader_features:
+                raise LakeError(
+                    f"the table needs reader features {handle.protocol().reader_features}",
+                    self._where(table),
+                    "another program rewrote it; restore the version before that",
+                )
+            found = data_files(handle)
+        return [
+            file
+            for file in found
+            if (account is None or file.account == account) and file.last_seq > after
+        ]
+
+    def read(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        table: str,
+        *,
+        account: AccountKey | None = None,
+        after: int = 0,
+    ) -> duckdb.DuckDBPyRelation:
+        """A table as a DuckDB relation, its columns in the order and types of its schema.
+
+        `account` reads the files of one account only, `after` the records with a greater
+        landing_seq only; both leave unneeded files unopened. An empty or absent table gives no
+        rows of the right types. Moments come as TIMESTAMP WITH TIME ZONE.
+        """
+        found = self.read_files(con, table, self.files(table, account=account, after=after))
+        return found.filter(f"landing_seq > {after:d}") if after else found
+
+    def read_files(
+        self, con: duckdb.DuckDBPyConnection, table: str, files: list[DataFile]
+    ) -> duckdb.DuckDBPyRelation:
+        """As `read`, of some of the files that `files` gave.
+
+        On an object store every file of their accounts is read.
+        """
+        with self._plainly(table):
+            return relation(con, table, self._where(table), files, local=self.root is not None)
+
+    def accounts(self, table: str) -> list[AccountKey]:
+        """The accounts that have data in a table, sorted."""
+        return sorted({file.account for file in self.files(table)})
+
+    def compact(self, table: str) -> tuple[int, int]:
+        """Merge small files; the number of files before and after.
+
+        The caller holds the table's exclusive lease: two compactions at once may duplicate rows.
+
+        Raises LakeError if the number of rows afterwards is not what the log accounts for.
+        """
+        with self._lock, self._plainly(table):
+            handle = self._open(table)
+            if handle is None:
+                return 0, 0
+            before, start = data_files(handle), handle.version()
+            handle.optimize.compact(writer_properties=writer_properties(table))
+            handle.update_incremental()
+            self._flush(table, start, handle.version())
+            after = data_files(handle)
+            if self.root:
+                entries = log_entries(self.root / table, start, handle.version())
+                expected = expected_rows(before, entries)
+                found = sum(file.rows for file in after)
+                if found != expected:
+                    raise LakeError(
+                        f"compaction left {found} rows where {expected} were expected",
+                        self._where(table),
+                        f"restore version {start} of the table before anything else is written",
+                    )
+            return len(before), len(after)
+
+    def vacuum(self, table: str, *, hours: int = 168) -> int:
+        """Delete data files that no version of the last `hours` hours names; how many.
+
+        The caller holds the table's exclusive lease. Readers older than that lose their files.
+        """
+        with self._lock, self._plainly(table):
+            handle = self._open(table)
+            if handle is None:
+                return 0
+            before = handle.version()
+            gone = handle.vacuum(
+                retention_hours=hours, dry_run=False, enforce_retention_duration=False
+            )
+            self._flush(table, before, handle.version())
+            return len(gone)
+
+    def _open(self, table: str, *, create: bool = False) -> Any:
+        """The table's handle at its newest version; None if it does not exist."""
+        handle = self._tables.get(table)
+        if handle is not None:
+            handle.update_incremental()
+            return handle
+        try:
+            handle = DeltaTable(self._where(table))
+        except TableNotFoundError:
+            if not create:
+                return None
+            handle = create_table(self._where(table), table)
+            if self.root:
+                flush_file(self.root / table / "_delta_log" / f"{0:020d}.json")
+                flush_folders({self.root / table / "_delta_log"}, self.root.parent)
+        found = handle.metadata().configuration.get("orderloom.schemaVersion")
+        if found != str(SCHEMA_VERSION):
+            raise LakeError(
+                f"the table is of schema version {found or 'none'}, this program's is"
+                f" {SCHEMA_VERSION}",
+                self._where(table),
+                "use the orderloom that wrote it, or another ORDERLOOM_LAKE and a full load",
+            )
+        self._tables[table] = handle
+        return handle
+
+    def _fitted(self, table: str, data: pa.Table) -> pa.Table:
+        schema = LAKE[table]
+        missing = set(schema.names) ^ set(data.column_names)
+        if missing:
+            raise LakeError(
+                f"columns missing or too many: {', '.join(sorted(missing))}",
+                self._where(table),
+                "give exactly the columns of schemas/canonical.py",
+            )
+        try:
+            return data.select(schema.names).cast(schema)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+            raise LakeError(
+                f"the data does not fit the schema: {_first_line(error)}",
+                self._where(table),
+                "give the types of schemas/canonical.py",
+            ) from error
+
+    def _flush(self, table: str, before: int, after: int) -> None:
+        """Flush the versions after `before` up to `after`: data, log entries, checkpoints."""
+        if self.root is None:
+            return
+        folder = self.root / table
+        folders = {folder / "_delta_log"}
+        for entry in log_entries(folder, before, after):
+            for path in entry.added:
+                flush_file(path)
+                folders.add(path.parent)
+            flush_file(entry.path)
+            for checkpoint in entry.checkpoints:
+                flush_file(checkpoint)
+        flush_folders(folders, self.root)
+        flush_folder(self.root)
+
+    def _flush_everything(self) -> None:
+        """Flush what a run that crashed after its commit did not come to flush."""
+        if self.root is not None:
+            os.sync()
+
+    def _where(self, table: str) -> str:
+        return f"{self.url}/{table}"
+
+    @contextmanager
+    def _plainly(self, table: str) -> Iterator[None]:
+        """Turn the errors of the libraries into one line without any of the data."""
+        try:
+            yield
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            self._tables.pop(table, None)
+            raise LakeError(
+                _first_line(error),
+                self._where(table),
+                "see that the place exists, is writable and has room, then run again",
+            ) from error
+
+
+def _transactions(batches: dict[str, int]) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(*item) for item in batches.items()])
+
+
+def _generation(account: AccountKey) -> str:
+    return f"generation:{'.'.join(account)}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _first_line(error: BaseException) -> str:
+    """The start of an error's text; further lines may show rows, that is personal data."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,172 @@
+"""The files of one lake table, as its Delta log names them.
+
+Belongs here: creating a table, reading its log, handing its files to DuckDB. Does not belong here:
+when something is committed (`resources/lake.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import ColumnProperties, DeltaTable, WriterProperties
+from deltalake.exceptions import DeltaError
+
+from schemas.canonical import LAKE, PARTITION_COLUMNS, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import duckdb
+
+STATISTICS = ("order_key", "landing_seq")
+"""The only columns on which the log and the Parquet footers keep the least and greatest value."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a table."""
+
+    path: str
+    """Absolute path, or the full URL on an object store."""
+    account: tuple[str, str]
+    rows: int
+    last_seq: int
+    """The greatest landing_seq in it."""
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One version of a local table."""
+
+    path: Path
+    actions: tuple[dict[str, Any], ...]
+
+    @property
+    def added(self) -> list[Path]:
+        """The data files that this version added."""
+        table = self.path.parent.parent
+        return [table / unquote(a["add"]["path"]) for a in self.actions if "add" in a]
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """The checkpoint files of this version, if one was written."""
+        found = list(self.path.parent.glob(f"{self.path.stem}.checkpoint*.parquet"))
+        return [*found, self.path.parent / "_last_checkpoint"] if found else []
+
+
+def create(where: str, table: str) -> DeltaTable:
+    """Create a table with its schema. If another process was quicker, open what it created."""
+    try:
+        return DeltaTable.create(
+            where,
+            schema=LAKE[table],
+            partition_by=list(PARTITION_COLUMNS),
+            configuration={
+                "orderloom.schemaVersion": str(SCHEMA_VERSION),
+                "delta.dataSkippingStatsColumns": ",".join(STATISTICS),
+            },
+            raise_if_key_not_exists=False,
+        )
+    except DeltaError:
+        if not DeltaTable.is_deltatable(where):
+            raise
+        return DeltaTable(where)
+
+
+def writer_properties(table: str) -> WriterProperties:
+    """zstd everywhere; statistics on keys alone, so that none shows personal data."""
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=1 if table == "raw" else 3,
+        default_column_properties=ColumnProperties(statistics_enabled="NONE"),
+        column_properties={
+            name: ColumnProperties(statistics_enabled="CHUNK") for name in STATISTICS
+        },
+    )
+
+
+def data_files(handle: DeltaTable) -> list[DataFile]:
+    """The files of the version that the handle is at."""
+    actions = pa.table(handle.get_add_actions(flatten=True))
+    if not actions.num_rows:
+        return []
+    columns = [
+        actions[name].to_pylist()
+        for name in (
+            "path",
+            "partition.source_system",
+            "partition.source_account",
+            "num_records",
+            "max.landing_seq",
+        )
+    ]
+    root = handle.table_uri.rstrip("/").removeprefix("file://")
+    return [
+        DataFile(f"{root}/{unquote(path)}", (system, account), rows, last)
+        for path, system, account, rows, last in zip(*columns, strict=True)
+    ]
+
+
+def relation(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    where: str,
+    files: list[DataFile],
+    *,
+    local: bool,
+) -> duckdb.DuckDBPyRelation:
+    """The files as one relation, its columns in the order of the schema.
+
+    Local files are read by DuckDB itself. Those of an object store go through pyarrow, since
+    DuckDB's own reader is an extension that has to be downloaded.
+    """
+    schema = LAKE[table]
+    if not files:
+        return con.from_arrow(schema.empty_table())
+    columns = ", ".join(f'"{name}"' for name in schema.names)
+    if local:
+        partitions = ", ".join(f"{name}: VARCHAR" for name in PARTITION_COLUMNS)
+        found = con.sql(
+            "SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = true,"
+            f" hive_types = {{{partitions}}})",
+            params={"files": [file.path for file in files]},
+        )
+        return found.project(columns)
+    wanted = sorted({file.account for file in files})
+    dataset = DeltaTable(where).to_pyarrow_dataset(
+        file_pruning_predicate=[
+            ("source_system", "in", sorted({system for system, _ in wanted})),
+            ("source_account", "in", sorted({account for _, account in wanted})),
+        ]
+    )
+    return con.from_arrow(dataset).project(columns)
+
+
+def log_entries(folder: Path, before: int, after: int) -> list[LogEntry]:
+    """The versions after `before` up to and including `after` of a local table."""
+    paths = [folder / "_delta_log" / f"{v:020d}.json" for v in range(before + 1, after + 1)]
+    return [
+        LogEntry(path, tuple(json.loads(line) for line in path.read_text("utf-8").splitlines()))
+        for path in paths
+    ]
+
+
+def expected_rows(before: Iterable[DataFile], entries: Iterable[LogEntry]) -> int:
+    """How many rows there must be after the entries, which may hold appends besides compaction."""
+    known = {Path(file.path): file.rows for file in before}
+    total = sum(known.values())
+    for entry in entries:
+        for action in entry.actions:
+            kind = "add" if "add" in action else "remove" if "remove" in action else None
+            if kind is None:
+                continue
+            path = entry.path.parent.parent / unquote(action[kind]["path"])
+            if kind == "add":
+                known[path] = json.loads(action["add"]["stats"])["numRecords"]
+            if action[kind]["dataChange"]:
+                total += known[path] if kind == "add" else -known[path]
+    return total

@@ -1,0 +1,236 @@
+"""What has been done: cursors, leases, runs and finished backfill days.
+
+Belongs here: reading and writing the ledger's rows. Does not belong here: the database
+(`ledger_store.py`), and deciding when a cursor may move (`assets/pull.py`).
+
+Importing it imports SQLAlchemy, a quarter of a second: commands that need no ledger do not.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Table, and_, func, insert, select, update
+
+from resources import leases as leasing
+from resources.errors import LedgerError
+from resources.leases import Lease, LeaseHeld, LeaseLost
+from resources.ledger_store import Store, backfill_days, cursors, runs
+from resources.redaction import redact
+
+__all__ = ["Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
+
+KINDS = frozenset({"changes", "history", "presence", "normalise", "publish", "replay", "compact"})
+OUTCOMES = frozenset({"running", "succeeded", "failed"})
+NUMBERS = frozenset(
+    {
+        "window_from",
+        "window_to",
+        "requests",
+        "least_requests",
+        "received",
+        "new",
+        "changed",
+        "unchanged",
+        "quarantined",
+        "cancelled",
+        "bytes",
+        "seconds",
+        "waited_seconds",
+    }
+)
+"""What `finish_run` takes: columns of the table `runs`. Windows are text, as shown to people."""
+
+_LONGEST_ERROR = 2000
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How an account's runs of one kind have gone. Moments are UTC."""
+
+    last_success: datetime | None = None
+    last_failure: datetime | None = None
+    error: str | None = None
+    """What the last failure said."""
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last run to finish failed."""
+        if self.last_failure is None:
+            return False
+        return self.last_success is None or self.last_failure > self.last_success
+
+
+class Ledger:
+    """The ledger at one URL. Thread safe, and safe among processes. All moments are UTC.
+
+    Every method raises LedgerError where the database cannot be used.
+    """
+
+    def __init__(
+        self, url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Opens the ledger, and makes it where there is none.
+
+        Raises ConfigurationError for an unusable URL, LedgerError for a ledger of another version.
+        """
+        self._store = Store(url)
+        self._now = now
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def cursor(self, account: str, stream: str = "changes") -> dict[str, Any] | None:
+        """Where the stream goes on; None if it has never begun."""
+        wanted = and_(cursors.c.account == account, cursors.c.stream == stream)
+        with self._store.reading() as connection:
+            text = connection.execute(select(cursors.c.cursor).where(wanted)).scalar()
+        if text is None:
+            return None
+        cursor: dict[str, Any] = json.loads(text)
+        return cursor
+
+    def move_cursor(
+        self, account: str, stream: str, cursor: Mapping[str, Any], run_id: str, lease: Lease
+    ) -> None:
+        """Store a cursor, in one transaction with the check that the lease is still held.
+
+        Raises LeaseLost, and then moves nothing.
+        """
+        key = {"account": account, "stream": stream}
+        values = {"cursor": json.dumps(cursor), "moved_at": self._now(), "run_id": run_id}
+        with self._store.writing() as connection:
+            lease.check_in(connection)
+            _put(connection, cursors, key, values)
+
+    def lease(
+        self, account: str, purpose: str, seconds: float = 60.0, *, wait: float = 0.0
+    ) -> AbstractContextManager[Lease]:
+        """Hold a lease for the length of a `with` block, renewing it as long as that lasts.
+
+        Raises LeaseHeld, saying who holds it since when, if it cannot be had within `wait` seconds.
+        """
+        return leasing.hold(
+            self._store, account, purpose, seconds=seconds, wait=wait, now=self._now
+        )
+
+    def start_run(self, account: str, kind: str, run_id: str | None = None) -> str:
+        """Note that a run has begun; its id. The same run begun again is one run.
+
+        Raises LedgerError if the id belongs to a run of another account or kind.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"{kind} is no kind of run")
+        run_id = run_id or uuid.uuid4().hex
+        with self._store.writing() as connection:
+            found = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
+            if found is not None and (found.account, found.kind) != (account, kind):
+                raise LedgerError(
+                    f"run {run_id} is already the {found.kind} of {found.account}",
+                    account,
+                    "give every account and kind a run id of its own",
+                )
+            afresh = {column.name: None for column in runs.columns if column.name in NUMBERS}
+            values = {"started_at": self._now(), "finished_at": None, "outcome": "running"}
+            key = {"run_id": run_id}
+            rest = {"account": account, "kind": kind, "error": None}
+            _put(connection, runs, key, {**afresh, **values, **rest})
+        return run_id
+
+    def finish_run(
+        self, run_id: str, outcome: str, *, error: str | None = None, **numbers: Any
+    ) -> None:
+        """Note how a run ended, and the numbers of `NUMBERS`. The error is redacted."""
+        if outcome not in OUTCOMES or not numbers.keys() <= NUMBERS:
+            raise ValueError(f"no such outcome or number: {outcome}, {sorted(numbers)}")
+        text = None if error is None else redact(error)[:_LONGEST_ERROR]
+        ended = {"finished_at": self._now(), "outcome": outcome, "error": text}
+        with self._store.writing() as connection:
+            connection.execute(
+                update(runs).where(runs.c.run_id == run_id).values(**ended, **numbers)
+            )
+
+    def close_abandoned(self, account: str, kind: str, run_id: str) -> int:
+        """Mark as failed what still counts as running besides `run_id`; how many there were.
+
+        For kinds that are exclusive per account, by whoever holds the lease.
+        """
+        others = and_(
+            runs.c.account == account,
+            runs.c.kind == kind,
+            runs.c.outcome == "running",
+            runs.c.run_id != run_id,
+        )
+        error = "ended without saying so: its process was stopped"
+        values = {"outcome": "failed", "error": error, "finished_at": self._now()}
+        with self._store.writing() as connection:
+            return connection.execute(update(runs).where(others).values(**values)).rowcount
+
+    def runs(self, limit: int | None = 100, account: str | None = None) -> list[dict[str, Any]]:
+        """Runs, the newest first; keys are the columns of the table. `limit=None`: all."""
+        query = select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id).limit(limit)
+        if account is not None:
+            query = query.where(runs.c.account == account)
+        with self._store.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def freshness(self, kind: str = "changes") -> dict[str, Freshness]:
+        """Per account: the last success and the last failure of a kind of run."""
+        newest = func.row_number().over(
+            partition_by=(runs.c.account, runs.c.outcome), order_by=runs.c.finished_at.desc()
+        )
+        ended = (
+            select(
+                runs.c.account, runs.c.outcome, runs.c.finished_at, runs.c.error, newest.label("n")
+            )
+            .where(runs.c.kind == kind, runs.c.finished_at.is_not(None))
+            .subquery()
+        )
+        found: dict[str, dict[str, Any]] = {}
+        with self._store.reading() as connection:
+            for row in connection.execute(select(ended).where(ended.c.n == 1)):
+                of_account = found.setdefault(row.account, {})
+                if row.outcome == "succeeded":
+                    of_account["last_success"] = row.finished_at
+                else:
+                    of_account |= {"last_failure": row.finished_at, "error": row.error}
+        return {account: Freshness(**values) for account, values in sorted(found.items())}
+
+    def mark_day(self, account: str, day: date, run_id: str | None = None) -> None:
+        """Note that a day, a civil date in the account's zone, has been backfilled."""
+        values = {"finished_at": self._now(), "run_id": run_id}
+        with self._store.writing() as connection:
+            _put(connection, backfill_days, {"account": account, "day": day}, values)
+
+    def finished_days(self, account: str) -> frozenset[date]:
+        """The days that have been backfilled."""
+        query = select(backfill_days.c.day).where(backfill_days.c.account == account)
+        with self._store.reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+
+def _put(
+    connection: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
+    """Update the row of that key, or insert it."""
+    matching = and_(*(table.c[name] == value for name, value in key.items()))
+    if connection.execute(update(table).where(matching).values(**values)).rowcount == 0:
+        connection.execute(insert(table).values(**key, **values))

@@ -1,0 +1,263 @@
+"""The database that holds the ledger.
+
+Belongs here: its tables, their version, connections, and turning a database's complaints into one
+line. Does not belong here: what the ledger means by its rows (`ledger.py`, `leases.py`).
+
+Portable SQL only: SQLite by default, PostgreSQL by URL.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Dialect,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.types import TypeDecorator
+
+from resources.errors import ConfigurationError, LedgerError
+from resources.redaction import register
+
+VERSION = 1
+"""Version of the tables below; raised with every change of them."""
+
+_BUSY_SECONDS = 30.0
+"""How long SQLite waits for another process's write before it gives up."""
+
+
+_READING = "orderloom_reading"
+"""Execution option of connections that only read: they begin no transaction on SQLite."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, kept without an offset so that every database orders it alike."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+METADATA = MetaData()
+
+_version = Table("ledger_version", METADATA, Column("version", Integer, nullable=False))
+
+cursors = Table(
+    "cursors",
+    METADATA,
+    Column("account", String(200), primary_key=True),
+    Column("stream", String(50), primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("moved_at", Moment, nullable=False),
+    Column("run_id", String(100), nullable=False),
+)
+
+leases = Table(
+    "leases",
+    METADATA,
+    Column("account", String(200), primary_key=True),
+    Column("purpose", String(50), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("process", String(200), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("taken_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    METADATA,
+    Column("run_id", String(100), primary_key=True),
+    Column("account", String(200), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("outcome", String(20), nullable=False),
+    Column("error", Text),
+    Column("window_from", String(40)),
+    Column("window_to", String(40)),
+    Column("requests", BigInteger),
+    Column("least_requests", BigInteger),
+    Column("received", BigInteger),
+    Column("new", BigInteger),
+    Column("changed", BigInteger),
+    Column("unchanged", BigInteger),
+    Column("quarantined", BigInteger),
+    Column("cancelled", BigInteger),
+    Column("bytes", BigInteger),
+    Column("seconds", Float),
+    Column("waited_seconds", Float),
+    Index("runs_by_account", "account", "kind", "finished_at"),
+    Index("runs_by_start", "started_at"),
+)
+
+backfill_days = Table(
+    "backfill_days",
+    METADATA,
+    Column("account", String(200), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("finished_at", Moment, nullable=False),
+    Column("run_id", String(100)),
+)
+
+
+class Store:
+    """Connections to one ledger database. Thread safe; processes may share the database."""
+
+    def __init__(self, url: str) -> None:
+        """Opens the database and makes its tables where there are none.
+
+        Raises ConfigurationError for a URL that cannot be used, LedgerError for a database that
+        cannot be reached, holds something else or is of another version.
+        """
+        parsed = _parse(url)
+        register(str(parsed.password or ""))
+        self._where = parsed.render_as_string(hide_password=True)
+        self._engine = self._make_engine(parsed)
+        with self.writing() as connection:
+            self._prepare(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end, rolled back on an error."""
+        with self._complaints(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for single SELECTs, which wait for no writer."""
+        with self._complaints(), self._engine.connect() as connection:
+            yield connection.execution_options(**{_READING: True})
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _make_engine(self, url: URL) -> Engine:
+        sqlite = url.get_backend_name() == "sqlite"
+        if sqlite and url.database:
+            with self._complaints():
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            engine = create_engine(url, pool_pre_ping=not sqlite, hide_parameters=True)
+        except (SQLAlchemyError, ImportError) as error:
+            raise ConfigurationError(
+                f"cannot be used: {error}",
+                f"ledger {self._where}",
+                "correct ORDERLOOM_LEDGER, or install the driver that it names",
+            ) from None
+        if sqlite:
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _prepare(self, connection: Connection) -> None:
+        """Make the tables, or check that they are ours; in one transaction, for many may try."""
+        present = set(inspect(connection).get_table_names())
+        if _version.name in present:
+            self._check_version(connection)
+        elif present & set(METADATA.tables):
+            raise LedgerError(
+                "holds tables of the same names that are not a ledger's",
+                self._where,
+                "give orderloom a database of its own in ORDERLOOM_LEDGER",
+            )
+        else:
+            METADATA.create_all(connection, checkfirst=False)
+            connection.execute(insert(_version).values(version=VERSION))
+
+    def _check_version(self, connection: Connection) -> None:
+        found = connection.execute(select(_version.c.version)).scalar()
+        if found == VERSION:
+            return
+        if found is not None and found > VERSION:
+            remedy = "install the newer orderloom that wrote it"
+        else:
+            remedy = "restore it from a copy, or move it away to start a new one"
+        raise LedgerError(
+            f"is of version {found}; this orderloom reads and writes version {VERSION}",
+            self._where,
+            remedy,
+        )
+
+    @contextmanager
+    def _complaints(self) -> Iterator[None]:
+        """Turn what a database driver raises into a LedgerError of one line, without SQL."""
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            reason = str(getattr(error, "orig", None) or error)
+            raise LedgerError(
+                f"cannot be used: {reason}",
+                f"ledger {self._where}",
+                "check that it can be reached and written to, and that it is a ledger",
+            ) from None
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "is not a SQLAlchemy URL",
+            "ORDERLOOM_LEDGER",
+            "write e.g. sqlite:////var/lib/orderloom/ledger.sqlite",
+        ) from None
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transactions begin late, and then fail where they should wait.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+    _set_wal(connection)
+    # After a power cut the last commits may be gone, the file stays whole. An older cursor only
+    # means reading again.
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _set_wal(connection: Any) -> None:
+    """Readers then never wait for writers. Switching does not honour the busy time-out."""
+    give_up = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if not connection.get_execution_options().get(_READING):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

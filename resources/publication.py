@@ -1,0 +1,103 @@
+"""How a DuckDB file takes the live one's place.
+
+Belongs here: names, locks, flushing, the symlink, cleaning up. Does not belong here: what is in the
+file (`resources/warehouse_build.py`), when to publish (`resources/warehouse.py`).
+
+A name is never used twice. DuckDB replays a write-ahead log that lies beside a file of its name,
+so a log that somebody's writing session left behind would end up in the next file of that name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from resources.durable import flush_file, flush_folder
+
+KEPT_FILES = 2
+"""The live file and the one before, for readers who are just opening it."""
+
+_UNFINISHED = "building"
+
+
+def new_id() -> str:
+    """An id that sorts by time and is never given again."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
+
+
+@contextmanager
+def exclusive(marts: Path) -> Iterator[None]:
+    """Wait until no other process publishes here, then hold them off, and clean up behind."""
+    with marts.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        clean_up(marts)
+        try:
+            yield
+        finally:
+            clean_up(marts)
+
+
+def live(marts: Path) -> Path | None:
+    """The published file that the symlink leads to, None if there is none."""
+    target = marts.resolve()
+    return target if target.is_file() else None
+
+
+def is_untouched(file: Path) -> bool:
+    """Whether nobody wrote to the published file: no write-ahead log lies beside it."""
+    return not _log(file).exists()
+
+
+def unfinished(marts: Path, publication_id: str) -> Path:
+    """Where the file of that id is built."""
+    return marts.with_name(f"{marts.stem}-{publication_id}.{_UNFINISHED}")
+
+
+def copy(file: Path, building: Path) -> None:
+    """Copy a published file, without any log beside it, to where the next one is built."""
+    shutil.copyfile(file, building)
+
+
+def publish(marts: Path, building: Path) -> Path:
+    """Flush a finished file, give it its name, and make it the live one.
+
+    Whatever step a crash interrupts, `marts` leads to a whole file: the old one or the new one.
+    """
+    building.chmod(0o444)
+    flush_file(building)
+    file = building.with_suffix(".duckdb")
+    building.rename(file)
+    flush_folder(marts.parent)
+    swap(marts, file)
+    flush_folder(marts.parent)
+    return file
+
+
+def swap(marts: Path, file: Path) -> None:
+    """Let the symlink lead to another file, in one step."""
+    link = file.with_suffix(".link")
+    link.symlink_to(file.name)
+    os.replace(link, marts)
+
+
+def clean_up(marts: Path) -> None:
+    """Remove what crashed builds left, and published files beyond the last two."""
+    for path in marts.parent.glob(f"{marts.stem}-*.{_UNFINISHED}*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in marts.parent.glob(f"{marts.stem}-*.link"):
+        path.unlink()
+    files = sorted(marts.parent.glob(f"{marts.stem}-*.duckdb"))
+    for file in files[:-KEPT_FILES]:
+        if file != live(marts):
+            file.unlink()
+            _log(file).unlink(missing_ok=True)
+
+
+def _log(file: Path) -> Path:
+    return file.with_name(f"{file.name}.wal")

@@ -1,0 +1,320 @@
+"""Builds and publishes marts.duckdb, and opens it for reading.
+
+Belongs here: what is pending, whether the last file can be brought up to date, when to hold an
+account back. Does not belong here: filling tables (`resources/warehouse_build.py`), files and the
+symlink (`resources/publication.py`), mart SQL (`assets/marts`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from resources import publication
+from resources.errors import WarehouseError
+from resources.lake import AccountKey, Lake
+from resources.places import Places
+from resources.warehouse_build import Build, Mart, layout
+from resources.warehouse_plan import Plan, Published, Reach, make_plan, without
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = [
+    "AccountReference",
+    "Mart",
+    "Publication",
+    "Reference",
+    "Warehouse",
+    "open_marts",
+    "read",
+]
+
+
+@dataclass(frozen=True)
+class AccountReference:
+    """What is known of an account beside its orders. Moments are UTC."""
+
+    source_system: str
+    source_account: str
+    timezone: str | None = None
+    currency: str | None = None
+    started_on: date | None = None
+    paused: bool = False
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+    last_error: str | None = None
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """What only the owner of accounts.toml changes."""
+        return (
+            self.source_system,
+            self.source_account,
+            self.timezone,
+            self.currency,
+            self.started_on,
+            self.paused,
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is published beside the orders."""
+
+    accounts: Sequence[AccountReference] = ()
+    runs: Sequence[Mapping[str, Any]] = ()
+    """Records of the columns of `runs` in schemas/published.py; moments zoned."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a call of `publish` came to."""
+
+    published: bool
+    """False: nothing was new, the live file stays."""
+    path: Path
+    """The live file."""
+    orders: int
+    """Orders in the live file."""
+    rows: int
+    """Order rows in the live file."""
+    touched: Mapping[AccountKey, int]
+    """Orders of which a version was new, per account."""
+    held_back: frozenset[AccountKey]
+    """Accounts whose new versions were not published."""
+    faults: Mapping[AccountKey, str]
+    """What was wrong with those that this publication itself held back."""
+    is_rebuilt: bool
+    """True: built from scratch, not from the last file."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What goes into a file beside the orders, and the hashes by which a change of it is seen."""
+
+    marts: Sequence[Mart]
+    reference: Reference
+    layout: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Built:
+    """What building a file came to."""
+
+    touched: Mapping[AccountKey, int]
+    orders: int
+    order_rows: int
+    faults: Mapping[AccountKey, str]
+
+
+class Warehouse:
+    """The published DuckDB file of one home, and how the next one is made."""
+
+    def __init__(self, places: Places, lake: Lake | None = None) -> None:
+        """Opens nothing. `lake` defaults to the one of `places`; reading does not need it."""
+        self._places = places
+        self._lake = lake
+
+    @property
+    def path(self) -> Path:
+        """The name under which readers find the newest file: a symlink."""
+        return self._places.marts
+
+    def publish(
+        self,
+        marts: Sequence[Mart],
+        reference: Reference,
+        *,
+        rebuild: bool = False,
+        held_back: frozenset[AccountKey] = frozenset(),
+    ) -> Publication:
+        """Publish what was landed since the last publication; all of it anew if `rebuild`.
+
+        A new file is built beside the live one, checked, flushed and put in its place. Nothing
+        happens where nothing is new in the lake, the marts and the accounts' settings: runs alone
+        make no new file. The new versions of accounts in `held_back`, and of accounts whose rows
+        fail the checks, wait for a later publication. Another process that publishes is waited for.
+
+        Raises WarehouseError: a mart that fails, a fault in what was published before, no room;
+        LakeError: a lake that cannot be read. The live file stays in every case.
+        """
+        started = time.monotonic()
+        self._places.prepare()
+        lake = self._lake or Lake(self._places.lake)
+        with publication.exclusive(self.path), self._plainly():
+            found = self._published()
+            marks = _hash(layout()), _fingerprint(marts, reference)
+            if found is not None and (found.layout != marks[0] or found.is_bloated):
+                rebuild = True
+            plan = make_plan(lake, found, rebuild=rebuild, held_back=held_back)
+            if plan.base and not plan.steps and plan.base.fingerprint == marks[1]:
+                return _report(started, plan, plan.base.path, None)
+            while True:
+                building = publication.unfinished(self.path, publication.new_id())
+                built = self._build(building, lake, plan, _Content(marts, reference, *marks))
+                if not built.faults:
+                    break
+                plan = without(plan, found, built.faults)
+            live = publication.publish(self.path, building)
+            return _report(started, plan, live, built)
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """A read-only connection to the newest file; it stays with that file until closed.
+
+        Raises WarehouseError if nothing has been published, or if somebody is writing to the file.
+        """
+        file = publication.live(self.path)
+        if file is None:
+            raise WarehouseError("nothing is published yet", str(self.path), "run orderloom sync")
+        with self._plainly():
+            con = duckdb.connect(str(file), read_only=True)
+            con.execute("SET TimeZone = 'UTC'")
+            return con
+
+    def read(self, sql: str) -> pd.DataFrame:
+        """The answer to a query as pandas, in Arrow types: amounts stay exact decimals."""
+        import pandas as pd
+
+        frame: pd.DataFrame = self.read_arrow(sql).to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
+
+    def read_arrow(self, sql: str) -> pa.Table:
+        """The answer to a query as an Arrow table. Raises WarehouseError for SQL that fails."""
+        with self.open() as con, self._plainly():
+            return con.execute(sql).to_arrow_table()
+
+    def row_counts(self) -> dict[str, int]:
+        """Number of rows of every published table."""
+        with self.open() as con:
+            names = con.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'"
+                " ORDER BY table_name"
+            ).fetchall()
+            return {name: _count(con, name) for (name,) in names}
+
+    def _published(self) -> Published | None:
+        """What the live file says; None if there is none, or if it is not as it was published."""
+        file = publication.live(self.path)
+        if file is None or not publication.is_untouched(file):
+            return None
+        try:
+            with duckdb.connect(str(file), read_only=True) as con:
+                build = con.execute(
+                    "SELECT layout, fingerprint, orders, order_rows, rebuilt_bytes"
+                    " FROM orderloom.build"
+                ).fetchall()[0]
+                rows = con.execute(
+                    "SELECT source_system, source_account, orders_seq, quarantine_seq, generation"
+                    " FROM orderloom.publication"
+                ).fetchall()
+        except (duckdb.Error, IndexError):
+            return None
+        reaches = {(system, account): Reach(*reach) for system, account, *reach in rows}
+        layout_hash, fingerprint, orders, order_rows, size = build
+        return Published(file, layout_hash, fingerprint, orders, order_rows, size, reaches)
+
+    def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
+        """Build one file; without marts, and not to be published, where there are faults."""
+        if plan.base is not None:
+            publication.copy(plan.base.path, building)
+        with duckdb.connect(str(building)) as con:
+            build = Build(con, lake)
+            if plan.base is None:
+                build.create()
+            touched = build.bring_up_to_date(plan.steps)
+            built = _Built(
+                touched, _count(con, "orders"), _count(con, "order_rows"), build.faults()
+            )
+            if not built.faults:
+                build.derive(_accounts(content.reference, plan.reaches), content.reference.runs)
+                build.make(content.marts)
+                con.execute("CHECKPOINT")
+                size = building.stat().st_size
+                build.note(
+                    plan.reaches,
+                    publication_id=building.stem,
+                    published_at=datetime.now(UTC),
+                    layout=content.layout,
+                    fingerprint=content.fingerprint,
+                    orders=built.orders,
+                    order_rows=built.order_rows,
+                    rebuilt_bytes=plan.base.rebuilt_bytes if plan.base else size,
+                )
+                con.execute("CHECKPOINT")
+        return built
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """Turn the errors of DuckDB and of the file system into one line."""
+        try:
+            yield
+        except (duckdb.Error, OSError) as error:
+            raise WarehouseError(
+                str(error).splitlines()[0][:300],
+                str(self.path),
+                "see that the folder has room and that nobody has the file open for writing",
+            ) from error
+
+
+def open_marts(places: Places) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the newest file of a home; see `Warehouse.open`."""
+    return Warehouse(places).open()
+
+
+def read(sql: str) -> pd.DataFrame:
+    """The answer of the marts that the environment names, as pandas; see `Warehouse.read`."""
+    return Warehouse(Places.from_environment()).read(sql)
+
+
+def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Publication:
+    counted = built or plan.base
+    assert counted is not None, "without a base something is always built"
+    return Publication(
+        published=built is not None,
+        path=path,
+        orders=counted.orders,
+        rows=counted.order_rows,
+        touched=built.touched if built else {},
+        held_back=plan.held_back,
+        faults=plan.faults,
+        is_rebuilt=plan.base is None,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _accounts(reference: Reference, reaches: Mapping[AccountKey, Reach]) -> list[dict[str, Any]]:
+    """Rows of dim_account; an account that is no longer in accounts.toml counts as paused."""
+    known = {(each.source_system, each.source_account): each for each in reference.accounts}
+    gone = (AccountReference(*account, paused=True) for account in reaches if account not in known)
+    return [
+        {**asdict(each), "account": f"{each.source_system}.{each.source_account}"}
+        for each in (*known.values(), *gone)
+    ]
+
+
+def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:
+    texts = [repr((mart.name, mart.sql, mart.grain, dict(mart.comments))) for mart in marts]
+    return _hash([*texts, *sorted(repr(each.settings) for each in reference.accounts)])
+
+
+def _hash(texts: Any) -> str:
+    return sha256("\0".join(texts).encode()).hexdigest()
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    ((count,),) = con.execute(f'SELECT COUNT(*) FROM "{table}"').fetchall()
+    return int(count)

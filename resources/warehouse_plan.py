@@ -1,0 +1,139 @@
+"""What a publication has to do, and upon which file.
+
+Belongs here: comparing how far the lake goes with how far the published file goes. Does not belong
+here: doing it (`resources/warehouse_build.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from resources.errors import WarehouseError
+from resources.lake import AccountKey, Lake
+
+_BLOAT = 2
+_SPARE_BYTES = 64 * 2**20
+"""A file that has grown to `_BLOAT` times its size when built from scratch, and this much more, is
+built from scratch again: replaced rows leave gaps behind."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far an account is published; landing sequences, 0 for nothing."""
+
+    orders_seq: int = 0
+    quarantine_seq: int = 0
+    generation: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What of one account is to be published now: from one reach to the next."""
+
+    account: AccountKey
+    since: Reach
+    """Reach() where everything of the account is put in the old one's place."""
+    until: Reach
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a published file says of itself."""
+
+    path: Path
+    layout: str
+    fingerprint: str
+    orders: int
+    order_rows: int
+    rebuilt_bytes: int
+    reaches: Mapping[AccountKey, Reach]
+
+    @property
+    def is_bloated(self) -> bool:
+        return self.path.stat().st_size > _BLOAT * self.rebuilt_bytes + _SPARE_BYTES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to build, and upon what."""
+
+    base: Published | None
+    """The file to bring up to date; None: from scratch."""
+    steps: Sequence[Step]
+    reaches: Mapping[AccountKey, Reach]
+    """How far every account is published afterwards."""
+    held_back: frozenset[AccountKey]
+    faults: Mapping[AccountKey, str] = field(default_factory=dict)
+
+
+def make_plan(
+    lake: Lake, found: Published | None, *, rebuild: bool, held_back: frozenset[AccountKey]
+) -> Plan:
+    known = found.reaches if found else {}
+    newest = _newest(lake, known)
+    reaches = {
+        account: known.get(account, Reach()) if account in held_back else reach
+        for account, reach in newest.items()
+    }
+    steps = []
+    for account, until in reaches.items():
+        since = known.get(account, Reach())
+        if rebuild or found is None or since.generation != until.generation:
+            since = Reach()
+        if since != until:
+            steps.append(Step(account, since, until))
+    return Plan(None if rebuild else found, steps, reaches, held_back & newest.keys())
+
+
+def without(plan: Plan, found: Published | None, faults: Mapping[AccountKey, str]) -> Plan:
+    """The plan with faulty accounts held back.
+
+    Raises WarehouseError if one of them is at fault as it was published before.
+    """
+    known = found.reaches if found else {}
+    pending = {step.account for step in plan.steps if step.until != known.get(step.account)}
+    for account, fault in faults.items():
+        if account not in pending:
+            raise WarehouseError(
+                fault, ".".join(account), "run orderloom replay for the account, then rebuild"
+            )
+    steps = [
+        replace(step, until=known.get(step.account, Reach())) if step.account in faults else step
+        for step in plan.steps
+        if plan.base is None or step.account not in faults
+    ]
+    reaches = {
+        account: known.get(account, Reach()) if account in faults else reach
+        for account, reach in plan.reaches.items()
+    }
+    return replace(
+        plan,
+        steps=steps,
+        reaches=reaches,
+        held_back=plan.held_back | faults.keys(),
+        faults={**plan.faults, **faults},
+    )
+
+
+def _newest(lake: Lake, known: Iterable[AccountKey]) -> dict[AccountKey, Reach]:
+    """How far the lake goes, per account, also of those that were replaced by nothing.
+
+    Generations are read first: a replacement in between is then published twice, never missed.
+    """
+    accounts = sorted({*lake.accounts("orders"), *lake.accounts("quarantine"), *known})
+    generations = {account: lake.generation("orders", account) for account in accounts}
+    last: dict[tuple[str, AccountKey], int] = {}
+    for table in ("orders", "quarantine"):
+        for file in lake.files(table):
+            key = (table, file.account)
+            last[key] = max(last.get(key, 0), file.last_seq)
+    return {
+        account: Reach(
+            orders_seq=last.get(("orders", account), 0),
+            quarantine_seq=last.get(("quarantine", account), 0),
+            generation=generations[account],
+        )
+        for account in accounts
+    }

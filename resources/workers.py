@@ -1,0 +1,75 @@
+"""Many requests at a time, answered in order.
+
+Belongs here: threads, and ending them. Does not belong here: what they do.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+from weakref import WeakSet
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Workers:
+    """The threads of one account's client, and the signals that call off what they wait for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._stops: set[threading.Event] = set()
+        self._threads: WeakSet[threading.Thread] = WeakSet()
+
+    def in_order(
+        self, tasks: Iterable[Task], do: Callable[[Task, threading.Event], Result], at_once: int
+    ) -> Iterator[Result]:
+        """`do(task, stop)` for each task, `at_once` at a time; results in the tasks' order.
+
+        `tasks` is drawn from as results are taken, at most `2 * at_once` ahead. The first error
+        ends it; `stop` is then set, and tasks not yet begun are dropped.
+        """
+        stop = self.new_stop()
+        pool = ThreadPoolExecutor(at_once, self._name, initializer=self._remember_thread)
+        ahead: deque[Future[Result]] = deque()
+        try:
+            for task in tasks:
+                ahead.append(pool.submit(do, task, stop))
+                if len(ahead) == 2 * at_once:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            with self._lock:
+                self._stops.discard(stop)
+
+    def new_stop(self) -> threading.Event:
+        """A signal that `stop_all` sets."""
+        stop = threading.Event()
+        with self._lock:
+            self._stops.add(stop)
+        return stop
+
+    def stop_all(self) -> None:
+        """Signal every task under way to give up."""
+        with self._lock:
+            stops = list(self._stops)
+        for stop in stops:
+            stop.set()
+
+    def join(self) -> None:
+        """Return when every thread has ended; `stop_all` comes first."""
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join()
+
+    def _remember_thread(self) -> None:
+        with self._lock:
+            self._threads.add(threading.current_thread())

@@ -1,0 +1,22 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from resources import redaction
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on, or touches, what the developer's own environment names."""
+    for name in ("ORDERLOOM_HOME", "ORDERLOOM_LAKE", "ORDERLOOM_LEDGER", "ORDERLOOM_ACCOUNTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> Iterator[None]:
+    yield
+    redaction.forget()
