@@ -70,6 +70,8 @@ class _Call:
     url: httpx.URL
     content: bytes | None
     missing_ok: bool
+    repeatable: bool
+    """Whether it may be sent again though the API may have received it."""
     stop: threading.Event
     throttled: float = 0.0
     """Seconds that the API has told this call to wait."""
@@ -151,12 +153,14 @@ class Api:
         """The reply to an OPTIONS below base_url."""
         return self._ask(self._call("OPTIONS", path, params))
 
-    def post(self, path: str, json: Any) -> Reply:
+    def post(self, path: str, json: Any, *, repeatable: bool = False) -> Reply:
         """The reply to a POST of `json`. Decimals are sent as numbers, digit by digit.
 
-        Sent again only where the API certainly has not received it.
+        Sent again only where the API certainly has not received it, unless it is `repeatable`:
+        a POST that asks and changes nothing, such as a search.
         """
-        return self._ask(self._call("POST", path, None, content=_ENCODER.encode(json)))
+        content = _ENCODER.encode(json)
+        return self._ask(self._call("POST", path, None, content=content, repeatable=repeatable))
 
     def get_many(
         self,
@@ -184,10 +188,11 @@ class Api:
         *,
         content: bytes | None = None,
         missing_ok: bool = False,
+        repeatable: bool = True,
         stop: threading.Event | None = None,
     ) -> _Call:
         url = self._transport.url(path, params)
-        return _Call(method, url, content, missing_ok, stop or self._stop)
+        return _Call(method, url, content, missing_ok, repeatable, stop or self._stop)
 
     def _ask(self, call: _Call) -> Reply:
         """The reply to a call, logged in, or the error that it amounts to."""
@@ -295,4 +300,4 @@ class Api:
 def _worth_repeating(error: BaseException, call: _Call) -> bool:
     if not isinstance(error, Fault) or not error.passing:
         return False
-    return call.method != "POST" or not error.sent
+    return call.repeatable or not error.sent

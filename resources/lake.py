@@ -109,11 +109,13 @@ class Lake:
     ) -> None:
         """Replace everything that one account has in a table, in one commit.
 
-        The batches are streamed, so memory does not grow with the account. Afterwards `stage`
-        counts as having committed `batch`, and `generation` of the account is one higher, which
-        tells the next publication to read the account anew.
+        The batches are streamed, so memory does not grow with the account; they are taken from
+        another thread, and making them must not use a lake. Afterwards `stage` counts as having
+        committed `batch`, and `generation` of the account is one higher, which tells the next
+        publication to read the account anew.
 
-        Raises LakeError: as `append`; nothing is replaced if a batch belongs to another account.
+        Raises LakeError: as `append`. Nothing is replaced if a batch belongs to another account, or
+        if somebody appended to this account meanwhile.
         """
         reader = pa.RecordBatchReader.from_batches(
             LAKE[table],

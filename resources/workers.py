@@ -24,6 +24,7 @@ class Workers:
         self._lock = threading.Lock()
         self._stops: set[threading.Event] = set()
         self._threads: WeakSet[threading.Thread] = WeakSet()
+        self._pools: WeakSet[ThreadPoolExecutor] = WeakSet()
 
     def in_order(
         self, tasks: Iterable[Task], do: Callable[[Task, threading.Event], Result], at_once: int
@@ -35,6 +36,8 @@ class Workers:
         """
         stop = self.new_stop()
         pool = ThreadPoolExecutor(at_once, self._name, initializer=self._remember_thread)
+        with self._lock:
+            self._pools.add(pool)
         ahead: deque[Future[Result]] = deque()
         try:
             for task in tasks:
@@ -57,11 +60,16 @@ class Workers:
         return stop
 
     def stop_all(self) -> None:
-        """Signal every task under way to give up."""
+        """Signal every task under way to give up, and let go of threads that wait for one.
+
+        Results that nobody drew to the end keep their pool: a traceback may hold them for long.
+        """
         with self._lock:
-            stops = list(self._stops)
+            stops, pools = list(self._stops), list(self._pools)
         for stop in stops:
             stop.set()
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def join(self) -> None:
         """Return when every thread has ended; `stop_all` comes first."""

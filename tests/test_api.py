@@ -259,6 +259,13 @@ def test_redirects_stay_on_the_host() -> None:
         assert other.seen == []
 
 
+def test_a_post_that_only_asks_is_sent_again() -> None:
+    answers = in_turn(Answer(status=503, body=b"busy"), OK)
+    with Loopback(answers) as server, api_at(server.url) as api:
+        assert api.post("/search", {}, repeatable=True).json() == {"ok": True}
+        assert len(server.seen) == 2
+
+
 def test_a_post_is_never_turned_into_a_get() -> None:
     moved = Answer(302, headers={"Location": "/elsewhere"})
     with (

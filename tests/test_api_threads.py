@@ -146,3 +146,10 @@ def test_importing_the_client_imports_nothing_heavy() -> None:
     done = run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     heavy = {"pandas", "pyarrow", "duckdb", "dagster", "deltalake", "numpy"}
     assert heavy & set(done.stdout.split()) == set()
+
+
+def test_replies_that_nobody_drew_to_the_end_do_not_keep_the_client_open() -> None:
+    with Loopback(lambda _: Answer()) as server, api_at(server.url) as api:
+        replies = api.get_many([("/a", None), ("/b", None)])
+        next(replies)
+    assert replies is not None

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -180,6 +181,33 @@ def test_a_replacement_that_fails_changes_nothing_and_shows_no_data(
     assert "\n" not in str(caught.value)
     assert keys(lake.read(con, "orders")) == ["brightpearl:acme:1@1"]
     assert lake.committed("orders", "normalise:a") == 1
+
+
+@pytest.mark.parametrize(("appended", "conflicts"), [(TWELVE, False), (ACME, True)])
+def test_a_replacement_never_swallows_what_was_appended_meanwhile(
+    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    appended: tuple[str, str],
+    conflicts: bool,
+) -> None:
+    add(lake, 1, order("1", 1))
+    meanwhile = threading.Thread(
+        target=lambda: add(Lake(lake.url), 2, order("7", 7, appended), stage="other")
+    )
+
+    def batches() -> Iterator[pa.Table]:
+        yield table("orders", [order("2", 2)])
+        meanwhile.start()
+        meanwhile.join()
+
+    if conflicts:
+        with pytest.raises(LakeError, match="concurrent"):
+            lake.replace_account("orders", ACME, batches(), stage="normalise:a", batch=2)
+    else:
+        lake.replace_account("orders", ACME, batches(), stage="normalise:a", batch=2)
+    kept = "brightpearl:acme:1@1" if conflicts else "brightpearl:acme:2@2"
+    added = f"{':'.join(appended)}:7@7"
+    assert keys(lake.read(con, "orders")) == [kept, added]
 
 
 def test_compaction_keeps_every_row(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:

@@ -1,6 +1,46 @@
 -- Grain: one row per order, dimension and stretch of time in which its code did not change.
 -- A version began when the source says, if the source moved its stamp and did not put it into the
 -- future; else when the version was received. No version begins before the one landed before it.
+CREATE OR REPLACE TEMP MACRO basis_of(created, updated, previous_updated, received, is_first) AS
+    CASE
+        WHEN updated <= received AND (previous_updated IS NULL OR updated > previous_updated)
+            THEN 'source_updated'
+        WHEN is_first AND updated IS NULL AND created <= received
+            THEN 'source_created'
+        ELSE 'observed'
+    END;
+
+CREATE OR REPLACE TEMP MACRO began(basis, created, updated, received) AS
+    CASE basis
+        WHEN 'source_updated' THEN updated
+        WHEN 'source_created' THEN created
+        ELSE received
+    END;
+
+-- Orders of one version, that is most of them: nothing to compare.
+INSERT INTO order_status_history BY NAME
+WITH stamped AS (
+    SELECT
+        v.*,
+        basis_of(v.created_at, v.updated_at, NULL, v.last_seen_at, TRUE) AS basis
+    FROM touched_versions AS v
+    ANTI JOIN orderloom.superseded USING (order_key)
+)
+SELECT
+    source_system,
+    source_account,
+    order_key,
+    UNNEST(codes, recursive := true),
+    began(basis, created_at, updated_at, last_seen_at) AS valid_from_utc,
+    NULL AS valid_to_utc,
+    basis AS valid_from_basis,
+    last_seen_at AS observed_at,
+    run_id,
+    landing_seq,
+    TRUE AS is_current
+FROM stamped;
+
+-- Orders of several versions.
 INSERT INTO order_status_history BY NAME
 WITH placed AS (
     SELECT
@@ -8,40 +48,25 @@ WITH placed AS (
         LAG(v.updated_at) OVER landed AS previous_updated_at,
         ROW_NUMBER() OVER landed = 1 AS is_first
     FROM touched_versions AS v
+    SEMI JOIN orderloom.superseded USING (order_key)
     WINDOW landed AS (PARTITION BY v.order_key ORDER BY v.landing_seq)
 ),
 stamped AS (
     SELECT
-        p.*,
-        CASE
-            WHEN p.updated_at <= p.last_seen_at
-                AND p.updated_at > COALESCE(p.previous_updated_at, TIMESTAMP '-infinity')
-                THEN 'source_updated'
-            WHEN p.is_first AND p.updated_at IS NULL AND p.created_at <= p.last_seen_at
-                THEN 'source_created'
-            ELSE 'observed'
-        END AS basis
-    FROM placed AS p
-),
-begun AS (
-    SELECT
-        s.*,
-        CASE s.basis
-            WHEN 'source_updated' THEN s.updated_at
-            WHEN 'source_created' THEN s.created_at
-            ELSE s.last_seen_at
-        END AS stated_at
-    FROM stamped AS s
+        *,
+        basis_of(created_at, updated_at, previous_updated_at, last_seen_at, is_first) AS basis,
+        began(basis, created_at, updated_at, last_seen_at) AS stated_at
+    FROM placed
 ),
 ordered AS (
     SELECT
-        b.*,
-        MAX(b.stated_at) OVER (
-            PARTITION BY b.order_key
-            ORDER BY b.landing_seq
+        s.*,
+        MAX(s.stated_at) OVER (
+            PARTITION BY s.order_key
+            ORDER BY s.landing_seq
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS began_at
-    FROM begun AS b
+    FROM stamped AS s
 ),
 coded AS (
     SELECT
@@ -76,7 +101,6 @@ SELECT
     CASE WHEN began_at > stated_at THEN 'observed' ELSE basis END AS valid_from_basis,
     last_seen_at AS observed_at,
     run_id,
-    version_id,
     landing_seq,
     LEAD(began_at) OVER later IS NULL AS is_current
 FROM changed
