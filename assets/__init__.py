@@ -1,0 +1,1 @@
+"""What is made: the sources, their assets, the marts and the checks."""

@@ -1,0 +1,115 @@
+"""What has been landed of one account.
+
+Belongs here: questions to the lake's raw table, answered for one account. Does not belong here:
+writing to it (`assets/landing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pyarrow as pa
+
+from resources.accounts import Account
+from resources.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest landed observation of one order."""
+
+    content_hash: str
+    kind: str
+    first_seen_at: datetime
+    fetched_at: datetime
+
+
+class Landed:
+    """Reads one account's raw records. Not safe to use from several threads."""
+
+    def __init__(self, lake: Lake, account: Account) -> None:
+        self._lake = lake
+        self._account = account
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def last_seq(self) -> int:
+        """The account's newest landing sequence; 0 before anything was landed."""
+        return self._lake.committed("raw", landing_stage(self._account))
+
+    def ids(self) -> frozenset[str]:
+        """Every source order id landed and not since found absent."""
+        if not self.last_seq:
+            return frozenset()
+        rows = self._query(
+            "SELECT source_order_id FROM raw WHERE source_order_id IS NOT NULL "
+            "GROUP BY source_order_id HAVING arg_max(kind, landing_seq) <> 'absent'",
+            None,
+        )
+        return frozenset(order_id for (order_id,) in rows)
+
+    def newest(self, keys: Collection[str]) -> dict[str, Newest]:
+        """The newest observation of each of these order keys that was ever landed."""
+        rows = self._query(
+            "SELECT order_key, arg_max(content_hash, landing_seq), "
+            "arg_max(kind, landing_seq), epoch_us(min(first_seen_at)), "
+            "epoch_us(max(fetched_at)) FROM raw "
+            "WHERE order_key IN (SELECT id FROM wanted) GROUP BY order_key",
+            keys,
+        )
+        return {
+            key: Newest(content_hash, kind, _utc(first), _utc(fetched))
+            for key, content_hash, kind, first, fetched in rows
+        }
+
+    def values(
+        self, paths: Sequence[str], ids: Collection[str] | None = None
+    ) -> dict[str, tuple[str | None, ...]]:
+        """The newest landed record's JSON values, as text, at the given JSON paths, by id."""
+        read = ", ".join(f"json_extract_string(body, '{path}')" for path in paths)
+        rows = self._query(f"SELECT source_order_id, {read} FROM raw WHERE {_newest(ids)}", ids)
+        return {row[0]: tuple(row[1:]) for row in rows}
+
+    def bodies(self, ids: Collection[str]) -> dict[str, bytes]:
+        """The newest landed record of each id, as landed."""
+        rows = self._query(f"SELECT source_order_id, body FROM raw WHERE {_newest(ids)}", ids)
+        return {order_id: body.encode() for order_id, body in rows}
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _query(self, select: str, ids: Collection[str] | None) -> list[tuple[str, ...]]:
+        if not self.last_seq or (ids is not None and not ids):
+            return []
+        if self._connection is None:
+            self._connection = duckdb.connect()
+            self._connection.execute("SET TimeZone = 'UTC'")
+        if ids is not None:
+            wanted = pa.table({"id": pa.array(list(ids), pa.string())})
+            self._connection.register("wanted", wanted)
+        own = (self._account.source, self._account.name)
+        self._lake.read(self._connection, "raw", account=own).create_view("raw", replace=True)
+        return self._connection.execute(select).fetchall()
+
+
+def landing_stage(account: Account) -> str:
+    """The stage under which an account's raw records are committed."""
+    return f"land:{account.key}"
+
+
+def _newest(ids: Collection[str] | None) -> str:
+    some = "" if ids is None else "WHERE source_order_id IN (SELECT id FROM wanted)"
+    return (
+        "source_order_id IS NOT NULL AND landing_seq IN "
+        f"(SELECT max(landing_seq) FROM raw {some} GROUP BY source_order_id)"
+    )
+
+
+def _utc(microseconds: str) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))

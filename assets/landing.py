@@ -1,0 +1,173 @@
+"""Landing: what a source yields becomes raw records in the lake, each content once.
+
+Belongs here: keys, hashes, what is new, changed or unchanged, the landing sequence. Does not belong
+here: asking (the sources), reading what landed (`assets/known.py`), normalising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import xxhash
+
+from assets.known import Landed, Newest, landing_stage
+from assets.sources.base import Record, Source
+from resources.accounts import Account
+from resources.lake import Lake
+from resources.ledger import Ledger
+from schemas.canonical import LAKE, SCHEMA_VERSION
+from schemas.keys import nameless_key, order_key
+
+LEASE = "landing"
+"""Purpose of the lease that a landing commit takes: for the commit alone."""
+PATIENCE = 120.0
+"""Seconds that a landing commit waits for another one of the same account."""
+
+
+@dataclass
+class Counts:
+    """What became of the records received, in orders; `bytes` counts the bodies landed."""
+
+    received: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    bytes: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add another count to this one."""
+        for name in ("received", "new", "changed", "unchanged", "bytes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass
+class _Batch:
+    """Rows on their way into `raw`, and the newest observation of each order so far."""
+
+    seq: int
+    newest: dict[str, Newest]
+    counts: Counts = field(default_factory=Counts)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Landing:
+    """The only way of one account's records into `raw`."""
+
+    def __init__(
+        self, source: Source, account: Account, lake: Lake, ledger: Ledger, run_id: str
+    ) -> None:
+        self._source = source
+        self._account = account
+        self._lake = lake
+        self._ledger = ledger
+        self._run_id = run_id
+        self._landed = Landed(lake, account)
+
+    def land(self, records: Sequence[Record]) -> Counts:
+        """Land what is new or changed, in one commit, durable when this returns.
+
+        Content equal to the newest landed of its order is not landed again; neither is a reply
+        that is older than it, which a slow backfill may bring.
+        """
+        if not records:
+            return Counts()
+        prepared = [(record, *self._prepare(record)) for record in records]
+        with self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease:
+            batch = self._sort_out(prepared)
+            if batch.rows:
+                table = pa.Table.from_pylist(batch.rows, schema=LAKE["raw"])
+                lease.check()
+                self._lake.append("raw", table, stage=landing_stage(self._account), batch=batch.seq)
+        return batch.counts
+
+    def close(self) -> None:
+        """Let go of what was opened to look up the lake."""
+        self._landed.close()
+
+    def _prepare(self, record: Record) -> tuple[bytes, str]:
+        """The body without what is never stored, and the hash of its lasting parts."""
+        body = without(record.body, self._source.never_stored)
+        lasting = without(body, self._source.volatile)
+        return body, xxhash.xxh3_128_hexdigest(lasting)
+
+    def _sort_out(self, prepared: Sequence[tuple[Record, bytes, str]]) -> _Batch:
+        keys = {self._key(record, digest) for record, _, digest in prepared}
+        batch = _Batch(seq=self._landed.last_seq, newest=self._landed.newest(keys))
+        for record, body, digest in prepared:
+            self._take(batch, record, body, digest)
+        return batch
+
+    def _take(self, batch: _Batch, record: Record, body: bytes, digest: str) -> None:
+        key = self._key(record, digest)
+        newest = batch.newest.get(key)
+        batch.counts.received += 1
+        if newest is not None and (
+            newest.fetched_at > record.fetched_at
+            or (newest.content_hash == digest and newest.kind != "absent")
+        ):
+            batch.counts.unchanged += 1
+            return
+        if newest is None:
+            batch.counts.new += 1
+        else:
+            batch.counts.changed += 1
+        first_seen_at = newest.first_seen_at if newest else record.fetched_at
+        batch.seq += 1
+        batch.counts.bytes += len(body)
+        batch.newest[key] = Newest(digest, "read", first_seen_at, record.fetched_at)
+        batch.rows.append(self._row(record, key, body, digest, batch.seq, first_seen_at))
+
+    def _key(self, record: Record, digest: str) -> str:
+        if record.source_order_id is None:
+            return nameless_key(self._account.source, self._account.name, digest)
+        return order_key(self._account.source, self._account.name, record.source_order_id)
+
+    def _row(
+        self,
+        record: Record,
+        key: str,
+        body: bytes,
+        digest: str,
+        seq: int,
+        first_seen_at: datetime,
+    ) -> dict[str, Any]:
+        return {
+            "source_system": self._account.source,
+            "source_account": self._account.name,
+            "order_key": key,
+            "source_order_id": record.source_order_id,
+            "landing_seq": seq,
+            "kind": "read",
+            "endpoint": record.endpoint,
+            "body": body.decode("utf-8", errors="replace"),
+            "content_hash": digest,
+            "fetched_at": record.fetched_at,
+            "first_seen_at": first_seen_at,
+            "run_id": self._run_id,
+            "schema_version": SCHEMA_VERSION,
+        }
+
+
+def without(body: bytes, paths: frozenset[str]) -> bytes:
+    """A JSON object less some keys, everything else byte for byte; `a.b` is key b inside key a.
+
+    What is no JSON object is returned as it is.
+    """
+    if not any(path.rpartition(".")[2].encode() in body for path in paths):
+        return body
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.MsgspecError:
+        return body
+    for path in paths:
+        outer, _, inner = path.partition(".")
+        if not inner:
+            fields.pop(outer, None)
+        elif outer in fields:
+            fields[outer] = msgspec.Raw(without(bytes(fields[outer]), frozenset({inner})))
+    return msgspec.json.encode(fields)

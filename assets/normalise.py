@@ -1,0 +1,124 @@
+"""Normalising: raw records become canonical records, account by account.
+
+Belongs here: which raw records are still to be mapped, and committing what the mapping made of
+them in the right order. Does not belong here: the mapping itself (`assets/mapping.py`, NAME.sql).
+
+Each table remembers how far it has come by the transaction of its last commit, so that a run that
+died between two tables is completed without writing anything twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from assets.known import landing_stage
+from assets.mapping import Mapped, Mapper
+from resources.accounts import Account
+from resources.lake import Lake
+from resources.ledger import Ledger
+
+CHUNK = 5000
+"""Raw records mapped at once; bounds memory."""
+WRITTEN = ("order_rows", "order_parties", "quarantine", "orders")
+"""In this order: an order is never visible without its rows."""
+LEASE = "normalise"
+PATIENCE = 300.0
+"""Seconds that one run waits for another that is normalising the same account."""
+
+
+@dataclass
+class Normalised:
+    """What a run made of raw records: versions of orders, order rows, held versions."""
+
+    orders: int = 0
+    order_rows: int = 0
+    quarantined: int = 0
+
+
+class Normaliser:
+    """Drains one account's raw records into the canonical tables."""
+
+    def __init__(self, account: Account, lake: Lake, ledger: Ledger) -> None:
+        self._account = account
+        self._lake = lake
+        self._ledger = ledger
+        self._stage = f"normalise:{account.key}"
+
+    @property
+    def is_drained(self) -> bool:
+        """True where no raw record waits: known from the tables' logs alone."""
+        landed = self._lake.committed("raw", landing_stage(self._account))
+        return landed <= self._lake.committed("orders", self._stage)
+
+    def drain(self) -> Normalised:
+        """Map what was landed and not yet mapped, chunk by chunk."""
+        total = Normalised()
+        if self.is_drained:
+            return total
+        with (
+            self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease,
+            Mapper(self._account) as mapper,
+        ):
+            done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
+            for chunk in self._chunks(done["orders"]):
+                mapped = mapper.map(chunk)
+                lease.check()
+                self._write(mapped, done, pc.max(chunk["landing_seq"]).as_py())
+                _count(total, mapped)
+        return total
+
+    def replay(self) -> Normalised:
+        """Map every raw record of the account afresh and put the result in the old one's place."""
+        total = Normalised()
+        last = self._lake.committed("raw", landing_stage(self._account))
+        with (
+            self._ledger.lease(self._account.key, LEASE, wait=PATIENCE),
+            Mapper(self._account) as mapper,
+        ):
+            made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
+            for chunk in self._chunks(0):
+                mapped = mapper.map(chunk)
+                for table in WRITTEN:
+                    made[table].append(mapped.tables[table])
+                _count(total, mapped)
+            own = (self._account.source, self._account.name)
+            for table in WRITTEN:
+                self._lake.replace_account(table, own, made[table], stage=self._stage, batch=last)
+        return total
+
+    def _write(self, mapped: Mapped, done: dict[str, int], last: int) -> None:
+        for table in WRITTEN:
+            records = mapped.tables[table]
+            if done[table]:
+                records = records.filter(pc.field("landing_seq") > done[table])
+            if records.num_rows or table == "orders":
+                self._lake.append(table, records, stage=self._stage, batch=last)
+
+    def _chunks(self, after: int) -> Iterator[pa.Table]:
+        """Raw records beyond a landing sequence, in landing order, some thousands at a time."""
+        own = (self._account.source, self._account.name)
+        last = self._lake.committed("raw", landing_stage(self._account))
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            self._lake.read(connection, "raw", account=own).create_view("raw")
+            for start in range(after, last, CHUNK):
+                chunk = connection.execute(
+                    "SELECT * FROM raw WHERE landing_seq > ? AND landing_seq <= ? "
+                    "ORDER BY landing_seq",
+                    [start, min(start + CHUNK, last)],
+                ).to_arrow_table()
+                if chunk.num_rows:
+                    yield chunk
+
+
+def _count(total: Normalised, mapped: Mapped) -> None:
+    quarantine = mapped.tables["quarantine"]
+    held = quarantine.filter(pc.field("is_held"))
+    total.orders += mapped.count("orders")
+    total.order_rows += mapped.count("order_rows")
+    total.quarantined += len(pc.unique(held["version_id"]))

@@ -1,0 +1,70 @@
+"""The Dagster assets of the published DuckDB file.
+
+Belongs here: one multi-asset that publishes every mart, and what it says of itself. Does not belong
+here: how the file is built (`resources/warehouse.py`), what a mart means (`assets/marts/`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.ingest import CANONICAL, plainly
+from assets.marts import MARTS
+from assets.reference import reference
+from assets.sources import SOURCES
+from assets.workshop import Workshop
+
+TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
+"""Published tables that are shown as assets beside the marts."""
+
+
+class PublishConfig(dg.Config):
+    """How to publish."""
+
+    rebuild: bool = False
+    """True: build every table afresh from the lake instead of bringing the last file up to date."""
+
+
+def build() -> dg.AssetsDefinition:
+    """The assets of the published file: its main tables and every mart."""
+    condition = (
+        dg.AutomationCondition.any_deps_updated().since_last_handled()
+        & ~dg.AutomationCondition.in_progress()
+    )
+    canonical = [dg.AssetKey([source, table]) for source in SOURCES for table in CANONICAL]
+    described = {name: f"Published table `{name}`, current state." for name in TABLES}
+    described |= {mart.name: mart.grain for mart in MARTS}
+    specs = [
+        dg.AssetSpec(
+            key=["marts", name],
+            deps=canonical,
+            group_name="marts",
+            automation_condition=condition,
+            kinds={"duckdb"},
+            description=meaning,
+        )
+        for name, meaning in described.items()
+    ]
+
+    @dg.multi_asset(name="publish_marts", specs=specs)
+    def publish(
+        context: dg.AssetExecutionContext,
+        config: PublishConfig,
+        workshop: dg.ResourceParam[Workshop],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        with plainly():
+            made = workshop.warehouse.publish(MARTS, reference(workshop), rebuild=config.rebuild)
+        context.log.info("published" if made.published else "nothing new to publish")
+        counts = workshop.warehouse.row_counts() if made.published else {}
+        for name in described:
+            metadata: dict[str, Any] = {
+                "published": made.published,
+                "file": str(made.path),
+                "seconds": round(made.seconds, 3),
+            }
+            if name in counts:
+                metadata["dagster/row_count"] = counts[name]
+            yield dg.MaterializeResult(asset_key=["marts", name], metadata=metadata)
+
+    return publish

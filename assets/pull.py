@@ -1,0 +1,175 @@
+"""Pulling one account: ask, land, move the cursor, and keep count.
+
+Belongs here: the order in which these happen, the same for every source, in and out of Dagster.
+Does not belong here: how each is done (sources, landing), normalising, publishing, Dagster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from assets.known import Landed
+from assets.landing import Counts, Landing
+from assets.sources import source as source_of
+from assets.sources.base import Batch, Until
+from resources.accounts import Account
+from resources.api import Api, Progress
+from resources.budget import Budget
+from resources.errors import ConfigurationError
+from resources.lake import Lake
+from resources.ledger import Lease, Ledger
+from resources.places import Places
+
+CHANGES = "changes"
+HISTORY = "history"
+
+
+@dataclass
+class Pull:
+    """One pull of one account, under way or done. The window is text, as shown to people."""
+
+    account: Account
+    kind: str
+    run_id: str
+    counts: Counts = field(default_factory=Counts)
+    window: tuple[str | None, str | None] = (None, None)
+    requests: int = 0
+    least_requests: int = 0
+    waited_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def numbers(self) -> dict[str, Any]:
+        """What the run history keeps of it."""
+        counts = self.counts
+        return {
+            "window_from": self.window[0],
+            "window_to": self.window[1],
+            "requests": self.requests,
+            "least_requests": self.least_requests,
+            "received": counts.received,
+            "new": counts.new,
+            "changed": counts.changed,
+            "unchanged": counts.unchanged,
+            "bytes": counts.bytes,
+            "seconds": self.seconds,
+            "waited_seconds": self.waited_seconds,
+        }
+
+
+Ask = Callable[[Api, Pull, Callable[[Batch], None]], None]
+
+
+@dataclass(frozen=True)
+class Puller:
+    """Pulls accounts into the lake of one home."""
+
+    places: Places
+    lake: Lake
+    ledger: Ledger
+    asking: Callable[[Progress], None] | None = None
+    """Told of every request and every wait."""
+    landed: Callable[[Pull], None] | None = None
+    """Told after every landing commit."""
+
+    def changes(self, account: Account, run_id: str) -> Pull:
+        """What changed since the account's cursor, which moves as batches are durable.
+
+        Exclusive per account: raises LeaseHeld where another run is at it.
+        """
+        with self.ledger.lease(account.key, CHANGES) as lease:
+
+            def ask(api: Api, pull: Pull, land: Callable[[Batch], None]) -> None:
+                self._ask_changes(api, pull, land, lease)
+
+            return self._pull(Pull(account, CHANGES, run_id), ask)
+
+    def history(self, account: Account, first_day: date, last_day: date, run_id: str) -> Pull:
+        """What was created in these days, in the account's zone. Never moves the cursor.
+
+        Days before the account's `started_on` are empty. Raises ConfigurationError for a source
+        without a date window.
+        """
+        require_history(account)
+        source = source_of(account.source)
+
+        def ask(api: Api, _: Pull, land: Callable[[Batch], None]) -> None:
+            first = max(first_day, account.settings.started_on)
+            if first <= last_day:
+                for batch in source.history(api, first, last_day):
+                    land(batch)
+
+        window = (first_day.isoformat(), last_day.isoformat())
+        return self._pull(Pull(account, HISTORY, run_id, window=window), ask)
+
+    def _ask_changes(
+        self, api: Api, pull: Pull, land: Callable[[Batch], None], lease: Lease
+    ) -> None:
+        account = pull.account
+        source = source_of(account.source)
+        cursor = self.ledger.cursor(account.key, CHANGES)
+        until = Until(api, source.margin)
+        for batch in source.changes(api, cursor, until):
+            land(batch)
+            if batch.cursor is not None and batch.cursor != cursor:
+                self.ledger.move_cursor(account.key, CHANGES, batch.cursor, pull.run_id, lease)
+                cursor = batch.cursor
+        pull.window = (pull.window[0], until.moment.isoformat())
+
+    def _pull(self, pull: Pull, ask: Ask) -> Pull:
+        """Ask, with one row of run history around it."""
+        began = time.monotonic()
+        self.ledger.start_run(pull.account.key, pull.kind, run_id=pull.run_id)
+        if pull.kind == CHANGES:
+            self.ledger.close_abandoned(pull.account.key, CHANGES, pull.run_id)
+        try:
+            with self._api(pull.account) as api:
+                try:
+                    self._land_all(api, pull, ask)
+                finally:
+                    pull.requests = api.requests
+                    pull.least_requests = api.least_requests
+                    pull.waited_seconds = api.waited
+                    pull.seconds = time.monotonic() - began
+        except BaseException as fault:
+            error = str(fault) or type(fault).__name__
+            self.ledger.finish_run(pull.run_id, "failed", error=error, **pull.numbers())
+            raise
+        self.ledger.finish_run(pull.run_id, "succeeded", **pull.numbers())
+        return pull
+
+    def _land_all(self, api: Api, pull: Pull, ask: Ask) -> None:
+        account = pull.account
+        api.known = known = Landed(self.lake, account)
+        landing = Landing(source_of(account.source), account, self.lake, self.ledger, pull.run_id)
+
+        def land(batch: Batch) -> None:
+            pull.counts.add(landing.land(batch.records))
+            if self.landed is not None:
+                self.landed(pull)
+
+        try:
+            ask(api, pull, land)
+        finally:
+            known.close()
+            landing.close()
+
+    def _api(self, account: Account) -> Api:
+        source = source_of(account.source)
+        allowed = account.settings.requests_per_minute or source.requests_per_minute
+        budget = Budget(self.places.budgets, account.budget_key, allowed)
+        return Api(account, source, budget=budget, progress=self.asking)
+
+
+def require_history(account: Account) -> None:
+    """Raise ConfigurationError for an account whose source cannot be asked by date."""
+    source = source_of(account.source)
+    if HISTORY not in source.ways:
+        raise ConfigurationError(
+            f"{source.title} has no date window to backfill by",
+            where=account.key,
+            remedy=f"use `orderloom sync {account.key}`, which reads everything there is",
+        )

@@ -1,0 +1,33 @@
+"""What the marts say of accounts and runs.
+
+Belongs here: turning accounts.toml and the ledger into the reference that a publication takes. Does
+not belong here: building tables (`resources/warehouse.py`).
+"""
+
+from __future__ import annotations
+
+from assets.workshop import Workshop
+from resources.ledger import Freshness
+from resources.warehouse import AccountReference, Reference
+
+
+def reference(workshop: Workshop) -> Reference:
+    """The accounts of accounts.toml with their freshness, and every run."""
+    fresh = workshop.ledger.freshness()
+    accounts = []
+    for account in workshop.accounts:
+        seen = fresh.get(account.key, Freshness())
+        accounts.append(
+            AccountReference(
+                source_system=account.source,
+                source_account=account.name,
+                timezone=account.settings.timezone,
+                currency=account.settings.currency,
+                started_on=account.settings.started_on,
+                paused=account.settings.paused,
+                last_success_at=seen.last_success,
+                last_failure_at=seen.last_failure,
+                last_error=seen.error if seen.is_failing else None,
+            )
+        )
+    return Reference(accounts=accounts, runs=workshop.ledger.runs(limit=None))

@@ -1,0 +1,144 @@
+"""The contract between a source and everything else.
+
+Belongs here: what a source declares and what it yields. Does not belong here: HTTP (resources/api),
+landing and normalising (assets/landing, assets/normalise), anything of Dagster.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+
+from resources.accounts import Account, AccountKind, AccountSettings
+from resources.api import Api, Reply
+
+Item = TypeVar("Item")
+Cursor = dict[str, Any]
+"""How far `changes` has come in one account: a small JSON object, read by its source alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One order as received. `source_order_id` is None where the source gave no id."""
+
+    source_order_id: str | None
+    endpoint: str
+    body: bytes
+    """The exact JSON bytes of one order."""
+    fetched_at: datetime
+    """When the reply arrived, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records that are landed in one commit.
+
+    `cursor`, where given, is stored after the records are durable: a later run goes on from there.
+    """
+
+    records: Sequence[Record]
+    cursor: Cursor | None = None
+
+
+class Until:
+    """The upper bound of a run: the server's time at its first reply, less a margin.
+
+    Fixed once, so that an order changed while the run reads is left to the next run. Asked for
+    before the first reply it raises LookupError: a source asks its first question without it.
+    """
+
+    def __init__(self, api: Api, margin: timedelta) -> None:
+        self._api = api
+        self._margin = margin
+
+    @property
+    def moment(self) -> datetime:
+        """The bound, UTC."""
+        if self._api.first_server_time is None:
+            raise LookupError(f"{self._api.account.key} has not answered yet")
+        return self._api.first_server_time - self._margin
+
+
+class Source(ABC):
+    """One order API: what its accounts need, and up to four ways of asking.
+
+    The ways that an API does not have are left as they stand here; `ways` names those it has.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """How people write the product's name."""
+    settings: ClassVar[type[AccountSettings]] = AccountSettings
+    credentials: ClassVar[tuple[frozenset[str], ...]]
+    """The sets of credential names of which an account gives one."""
+    requests_per_minute: ClassVar[int]
+    """Default request budget."""
+    ways: ClassVar[frozenset[str]]
+    """Which of changes, history, sweep and push this API has."""
+    never_stored: ClassVar[frozenset[str]] = frozenset()
+    """Top-level keys of an order that are removed before anything is kept."""
+    volatile: ClassVar[frozenset[str]] = frozenset()
+    """Top-level keys that change without the order changing: kept, but left out of its hash."""
+    margin: ClassVar[timedelta] = timedelta(minutes=2)
+    """A cursor stays this far behind the server's time, for orders committed late."""
+    batch_size: ClassVar[int] = 2000
+    """Orders landed in one commit, about."""
+
+    def kind(self) -> AccountKind:
+        """What an account of this source must and may say in accounts.toml."""
+        return AccountKind(settings=self.settings, credentials=self.credentials)
+
+    # How the API is spoken to (resources.api.Dialect).
+
+    @abstractmethod
+    def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:
+        """The headers that authenticate a request."""
+
+    def login(self, api: Api, secrets: Mapping[str, str]) -> dict[str, str] | None:  # noqa: ARG002
+        """Headers that must be asked for first; None where the credentials suffice."""
+        return None
+
+    def throttle(self, reply: Reply, now: datetime) -> float | None:  # noqa: ARG002
+        """Seconds to wait where a reply says that too many requests were made, else None."""
+        if reply.status != 429:
+            return None
+        return seconds_of(reply.headers.get("Retry-After"), default=60.0)
+
+    def refusal(self, reply: Reply) -> str | None:  # noqa: ARG002
+        """The API's own words where a reply is a refusal whatever its status, else None."""
+        return None
+
+    def spare(self, reply: Reply) -> tuple[int, float] | None:  # noqa: ARG002
+        """Requests left and seconds until the budget is renewed, where the reply tells."""
+        return None
+
+    @abstractmethod
+    def probe(self, api: Api) -> Reply:
+        """The smallest request that needs the credentials and pulls no orders to speak of."""
+
+    # The ways of asking.
+
+    def changes(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:
+        """What changed since the cursor? Of an account without one: everything, oldest first."""
+        raise NotImplementedError(f"{self.name} cannot tell what changed")
+
+    def history(self, api: Api, first_day: date, last_day: date) -> Iterator[Batch]:
+        """What was created in these days, civil dates in the account's zone, both included?"""
+        raise NotImplementedError(f"{self.name} has no date window")
+
+
+def pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Consecutive pieces of at most `size` items."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def seconds_of(text: str | None, *, default: float) -> float:
+    """A number of seconds from a header, within a day; the default where it is none."""
+    try:
+        seconds = float(text) if text is not None else default
+    except ValueError:
+        return default
+    return seconds if 0 <= seconds <= 86_400 else default

@@ -1,0 +1,286 @@
+"""Brightpearl: how to ask for orders.
+
+Belongs here: order-search by createdOn and updatedOn, then Order GET by id sets. Does not belong
+here: how an order is read (`brightpearl.sql`).
+Sources of the facts: Brightpearl Order GET and Order SEARCH documents, and recorded replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
+from typing import Any, ClassVar
+
+import msgspec
+
+from assets.sources.base import Batch, Cursor, Record, Source, Until, pieces, seconds_of
+from resources.accounts import Account
+from resources.api import Api, Reply
+from resources.errors import ApiError
+
+SEARCH = "/order-service/order-search"
+ORDER = "/order-service/order/"
+IDS_PER_GET = 200
+"""Brightpearl Order GET: at most the details of 200 orders in a single request."""
+ROWS_PER_SEARCH = 500
+"""Brightpearl Order SEARCH: at most 500 results a page."""
+OVERLAP = timedelta(minutes=15)
+"""How far a run reads back behind its cursor, for orders stamped before they were visible."""
+OPTIONAL = {"includeOptional": "customFields,nullCustomFields"}
+
+
+class OrderBody(msgspec.Struct):
+    """The one field of an order that asking needs."""
+
+    id: int | str | None = None
+
+
+class Orders(msgspec.Struct):
+    """An Order GET reply, each order left as the bytes that arrived."""
+
+    response: list[msgspec.Raw]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One row of a search: the order's id and the moment that counts as its last change."""
+
+    order_id: int
+    stamp: datetime | None
+
+
+class Brightpearl(Source):
+    """Searches list ids and stamps; Order GET brings the orders, rows included."""
+
+    name: ClassVar[str] = "brightpearl"
+    title: ClassVar[str] = "Brightpearl"
+    credentials: ClassVar[tuple[frozenset[str], ...]] = (
+        frozenset({"app_ref", "account_token"}),
+        frozenset({"app_ref", "access_token"}),
+    )
+    requests_per_minute: ClassVar[int] = 200
+    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history"})
+
+    def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """A private app's account token, or an OAuth access token, beside the app reference."""
+        headers = {"brightpearl-app-ref": secrets["app_ref"]}
+        if "account_token" in secrets:
+            return headers | {"brightpearl-account-token": secrets["account_token"]}
+        return headers | {"Authorization": f"Bearer {secrets['access_token']}"}
+
+    def throttle(self, reply: Reply, now: datetime) -> float | None:  # noqa: ARG002
+        """A 503 whose text speaks of too many requests; other 503s are faults."""
+        if reply.status == 429 or (reply.status == 503 and b"too many requests" in reply.body):
+            period = reply.headers.get("Brightpearl-Next-Throttle-Period")
+            return seconds_of(period, default=60_000.0) / 1000 if period else 60.0
+        return None
+
+    def refusal(self, reply: Reply) -> str | None:
+        """A filter that cannot be parsed is answered 500 with CMNC-018: no fault of the server."""
+        if reply.status == 500 and b"CMNC-0" in reply.body:
+            return reply.body.decode(errors="replace")
+        if reply.status == 200 and reply.body.startswith(b'{"errors"'):
+            return reply.body.decode(errors="replace")
+        return None
+
+    def spare(self, reply: Reply) -> tuple[int, float] | None:
+        """Every reply tells the requests left and the milliseconds until the next period."""
+        left = reply.headers.get("Brightpearl-Requests-Remaining", "")
+        if not left.isdigit():
+            return None
+        period = reply.headers.get("Brightpearl-Next-Throttle-Period")
+        return int(left), seconds_of(period, default=60_000.0) / 1000
+
+    def probe(self, api: Api) -> Reply:
+        """One search that returns a single row."""
+        return api.get(SEARCH, {"pageSize": 1})
+
+    def changes(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:
+        """Orders created, and orders updated, since the cursor.
+
+        Two searches, because updatedOn is absent until an order's first change. Of a fresh account
+        everything since `started_on`, oldest first, the cursor moving batch by batch.
+        """
+        since = _lower_bound(api.account, cursor)
+        found = list(self._search(api, "createdOn", since))
+        seen = {row.order_id for row in found}
+        updated = self._search(api, "updatedOn", since)
+        found.extend(row for row in updated if row.order_id not in seen)
+        wanted = sorted(_not_yet_landed(api, found), key=lambda row: (_moment(row), row.order_id))
+        reached = {"watermark": until.moment.isoformat()}
+        if not wanted:
+            if cursor != reached:
+                yield Batch([], reached)
+            return
+        for rows in pieces(wanted, self.batch_size):
+            last = rows[-1] is wanted[-1]
+            stamp = min(_moment(rows[-1]), until.moment)
+            step = reached if last else {"watermark": stamp.isoformat()}
+            yield Batch(list(self._get(api, [row.order_id for row in rows])), step)
+
+    def history(self, api: Api, first_day: date, last_day: date) -> Iterator[Batch]:
+        """Orders created in these days."""
+        window = f"{_midnight(api, first_day)}/{_midnight(api, last_day + timedelta(days=1))}"
+        rows = list(self._pages(api, {"createdOn": window, "sort": "createdOn.ASC"}, "createdOn"))
+        for piece in pieces(rows, self.batch_size):
+            yield Batch(list(self._get(api, [row.order_id for row in piece])))
+
+    def _search(self, api: Api, column: str, since: datetime) -> Iterator[Found]:
+        """Rows whose stamp lies in the window, oldest first.
+
+        The run's first question is left open at its end, since the server's time is not known yet;
+        where it has more than one page it is asked again with a fixed end, so that what changes
+        while the pages are read can only leave the window, which `_pages` notices. What lies
+        between the cursor's bound and that end is landed, too; the next run lists it again.
+        """
+        filters = {column: f"{_text(since)}/{_end(api)}", "sort": f"{column}.ASC"}
+        if api.first_server_time is not None:
+            yield from self._pages(api, filters, column)
+            return
+        first, announced = self._page(api, filters, column, 1)
+        if announced <= ROWS_PER_SEARCH:
+            api.least_requests += 1
+            yield from first
+            return
+        filters[column] = f"{_text(since)}/{_end(api)}"
+        yield from self._pages(api, filters, column)
+
+    def _pages(self, api: Api, filters: dict[str, str], column: str) -> Iterator[Found]:
+        """Every page of a search.
+
+        When fewer results are announced than before, rows have left the window and the following
+        ones have moved up: the page is asked again from that many places earlier.
+        """
+        first, announced = 1, None
+        while True:
+            rows, available = self._page(api, filters, column, first)
+            if announced is not None and available < announced:
+                first = max(1, first - (announced - available))
+                announced = available
+                continue
+            announced = available
+            yield from rows
+            first += len(rows)
+            if not rows or first > available:
+                api.least_requests += max(1, ceil(available / ROWS_PER_SEARCH))
+                return
+
+    def _page(
+        self, api: Api, filters: dict[str, str], column: str, first: int
+    ) -> tuple[list[Found], int]:
+        """One page of a search and the number of results announced."""
+        asked = filters | {"pageSize": str(ROWS_PER_SEARCH), "firstResult": str(first)}
+        reply = api.get(SEARCH, asked)
+        return _read_search(reply.json(), column, reply.url)
+
+    def _get(self, api: Api, order_ids: Sequence[int]) -> Iterator[Record]:
+        """The orders themselves. Ids that no longer exist are left out by the API."""
+        sets = [id_set(piece) for piece in pieces(sorted(set(order_ids)), IDS_PER_GET)]
+        api.least_requests += len(sets)
+        asked = [(ORDER + each, OPTIONAL) for each in sets]
+        for reply in api.get_many(asked):
+            for body in _read_orders(reply):
+                order_id = msgspec.json.decode(body, type=OrderBody).id
+                name = None if order_id in (None, "") else str(order_id)
+                yield Record(name, ORDER, bytes(body), reply.fetched_at)
+
+
+def id_set(order_ids: Sequence[int]) -> str:
+    """Ascending ids as Brightpearl writes a set: `1-3,7`."""
+    runs: list[tuple[int, int]] = []
+    for order_id in order_ids:
+        if runs and order_id == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], order_id)
+        else:
+            runs.append((order_id, order_id))
+    return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
+
+
+def _lower_bound(account: Account, cursor: Cursor | None) -> datetime:
+    if cursor is None:
+        return datetime.combine(account.settings.started_on, time.min, account.zone)
+    return datetime.fromisoformat(cursor["watermark"]) - OVERLAP
+
+
+def _end(api: Api) -> str:
+    """The end of a run's windows: the second after its first reply, which is told in seconds."""
+    if api.first_server_time is None:
+        return ""
+    return _text(api.first_server_time + timedelta(seconds=1))
+
+
+def _not_yet_landed(api: Api, found: Sequence[Found]) -> list[Found]:
+    """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET."""
+    landed = api.known.values(["$.updatedOn", "$.createdOn"], [str(row.order_id) for row in found])
+
+    def is_new(row: Found) -> bool:
+        stamps = landed.get(str(row.order_id))
+        if stamps is None or row.stamp is None:
+            return True
+        return _moment_or_none(stamps[0] or stamps[1]) != row.stamp
+
+    return [row for row in found if is_new(row)]
+
+
+def _read_search(reply: Any, column: str, url: str) -> tuple[list[Found], int]:
+    """Search rows, read by the names of their columns, never by position.
+
+    The stamp is updatedOn, or createdOn where an order was never changed.
+    """
+    try:
+        response = reply["response"]
+        places = {each["name"]: place for place, each in enumerate(response["metaData"]["columns"])}
+        needed = [places[name] for name in ("orderId", "createdOn", "updatedOn")]
+        rows = [[row[place] for place in needed] for row in response["results"]]
+        available = int(response["metaData"]["resultsAvailable"])
+        found = [Found(int(row[0]), _parse(row[2] or row[1])) for row in rows]
+    except (KeyError, TypeError, IndexError, ValueError) as fault:
+        raise ApiError(
+            f"the search by {column} has no readable results ({fault!r})",
+            where=url,
+            remedy="compare the reply with Brightpearl's Order SEARCH document",
+        ) from fault
+    if available < 0 or available > 10**9:
+        raise ApiError(
+            f"the search by {column} announces {available} results",
+            where=url,
+            remedy="ask again; if it persists, narrow started_on",
+        )
+    return found, available
+
+
+def _read_orders(reply: Reply) -> list[msgspec.Raw]:
+    try:
+        return msgspec.json.decode(reply.body, type=Orders).response
+    except msgspec.ValidationError as fault:
+        raise ApiError(
+            f"Order GET has no list of orders ({fault})",
+            where=reply.url,
+            remedy="compare the reply with Brightpearl's Order GET document",
+        ) from fault
+
+
+def _moment(row: Found) -> datetime:
+    return row.stamp or datetime.max.replace(tzinfo=UTC)
+
+
+def _parse(stamp: str | None) -> datetime | None:
+    return datetime.fromisoformat(stamp).astimezone(UTC) if stamp else None
+
+
+def _moment_or_none(stamp: str | None) -> datetime | None:
+    """A landed order's stamp; None where it is no moment, so that the order is asked for again."""
+    try:
+        return _parse(stamp)
+    except ValueError:
+        return None
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _midnight(api: Api, day: date) -> str:
+    return _text(datetime.combine(day, time.min, api.account.zone))

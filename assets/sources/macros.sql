@@ -1,0 +1,171 @@
+-- Grain: none; the macros that every NAME.sql may use to read text out of JSON.
+-- Belongs here: how a text becomes an amount, a moment, a date, a key or a canonical code, once for
+-- all sources. Does not belong here: what a field means in one source.
+-- The variables zone, currency, source_system, source_account and codes are set by the normaliser.
+
+-- Texts and references: an empty text is no text, a reference of 0 refers to nothing.
+CREATE OR REPLACE MACRO text_of(x) AS NULLIF(x, '');
+CREATE OR REPLACE MACRO reference_of(x) AS NULLIF(NULLIF(x, ''), '0');
+
+-- What an array or an object holds, in the order received; NULL where it is neither.
+CREATE OR REPLACE MACRO items_of(x) AS
+    CASE json_type(x)
+        WHEN 'ARRAY' THEN json_extract(x, '$[*]')
+        WHEN 'OBJECT' THEN json_extract(x, '$.*')
+    END;
+
+-- Numbers: exact, or NULL. A value with more decimals than fit is NULL, never rounded.
+CREATE OR REPLACE MACRO exact(x) AS
+    CASE WHEN NOT contains(x, '_') THEN TRY_CAST(x AS DECIMAL(38, 18)) END;
+CREATE OR REPLACE MACRO money_of(x) AS
+    CASE WHEN exact(x) = TRY_CAST(x AS DECIMAL(18, 4)) THEN TRY_CAST(x AS DECIMAL(18, 4)) END;
+CREATE OR REPLACE MACRO rate_of(x) AS
+    CASE WHEN exact(x) = TRY_CAST(x AS DECIMAL(18, 8)) THEN TRY_CAST(x AS DECIMAL(18, 8)) END;
+CREATE OR REPLACE MACRO percent_of(x) AS
+    CASE WHEN exact(x) = TRY_CAST(x AS DECIMAL(9, 4)) THEN TRY_CAST(x AS DECIMAL(9, 4)) END;
+CREATE OR REPLACE MACRO whole_of(x) AS
+    CASE WHEN exact(x) = TRY_CAST(x AS BIGINT) THEN TRY_CAST(x AS BIGINT) END;
+CREATE OR REPLACE MACRO boolean_of(x) AS
+    CASE lower(x) WHEN 'true' THEN TRUE WHEN '1' THEN TRUE WHEN 'false' THEN FALSE WHEN '0' THEN FALSE END;
+
+-- Moments: years outside 1900 to 2199 are no dates (a recorded one is -000001-11-30).
+CREATE OR REPLACE MACRO plausible(t) AS CASE WHEN year(t) BETWEEN 1900 AND 2199 THEN t END;
+CREATE OR REPLACE MACRO has_offset(x) AS
+    regexp_matches(x, '[T ][0-9]{2}:[0-9]{2}.*(Z|z|[+-][0-9]{2}:?[0-9]{2})$');
+-- The clock time as written, whatever its offset.
+CREATE OR REPLACE MACRO written_time(x) AS
+    plausible(TRY_CAST(regexp_replace(x, '(Z|z|[+-][0-9]{2}:?[0-9]{2})$', '') AS TIMESTAMP));
+-- A clock time in a zone becomes UTC; of a repeated hour in autumn the earlier one is taken.
+CREATE OR REPLACE MACRO zoned_utc(t, zone) AS
+    CASE
+        WHEN timezone(zone, timezone(zone, t) - INTERVAL 1 HOUR) = t
+        THEN timezone(zone, t) - INTERVAL 1 HOUR
+        ELSE timezone(zone, t)
+    END;
+CREATE OR REPLACE MACRO is_repeated_hour(x) AS
+    NOT has_offset(x)
+    AND timezone(
+        getvariable('zone'),
+        timezone(getvariable('zone'), written_time(x)) - INTERVAL 1 HOUR
+    ) = written_time(x);
+CREATE OR REPLACE MACRO moment_of(x) AS
+    CASE
+        WHEN has_offset(x) THEN plausible(TRY_CAST(x AS TIMESTAMPTZ))
+        ELSE zoned_utc(written_time(x), getvariable('zone'))
+    END;
+CREATE OR REPLACE MACRO offset_of(x) AS
+    CASE
+        WHEN moment_of(x) IS NOT NULL AND has_offset(x)
+        THEN CAST(date_diff('minute', moment_of(x) AT TIME ZONE 'UTC', written_time(x)) AS SMALLINT)
+    END;
+CREATE OR REPLACE MACRO basis_of(x) AS
+    CASE
+        WHEN moment_of(x) IS NULL THEN NULL
+        WHEN has_offset(x) THEN 'explicit'
+        ELSE 'configured'
+    END;
+-- The civil date of a moment in the account's zone.
+CREATE OR REPLACE MACRO day_of(t) AS CAST(timezone(getvariable('zone'), t) AS DATE);
+CREATE OR REPLACE MACRO date_of(x) AS
+    CASE WHEN year(TRY_CAST(x AS DATE)) BETWEEN 1900 AND 2199 THEN TRY_CAST(x AS DATE) END;
+-- The date meant by a stamp: at UTC midnight the UTC date, otherwise the date as written.
+CREATE OR REPLACE MACRO stamp_date(x) AS
+    CASE
+        WHEN has_offset(x)
+            AND CAST(written_time(x) AS TIME) <> TIME '00:00:00'
+            AND CAST(moment_of(x) AT TIME ZONE 'UTC' AS TIME) = TIME '00:00:00'
+        THEN CAST(moment_of(x) AT TIME ZONE 'UTC' AS DATE)
+        ELSE CAST(written_time(x) AS DATE)
+    END;
+
+-- Keys.
+CREATE OR REPLACE MACRO order_key_of(id) AS
+    url_encode(getvariable('source_system'))
+    || ':' || url_encode(getvariable('source_account'))
+    || ':' || url_encode(id);
+CREATE OR REPLACE MACRO row_key_of(key, row_id) AS key || '#' || url_encode(row_id);
+
+-- Codes: the account's map over the documented codes; what neither knows is unknown.
+CREATE OR REPLACE MACRO code_of(dimension, x) AS
+    COALESCE(getvariable('codes')[dimension || '/' || x].code, 'unknown');
+CREATE OR REPLACE MACRO code_basis_of(dimension, x) AS
+    COALESCE(getvariable('codes')[dimension || '/' || x].basis, 'default');
+CREATE OR REPLACE MACRO is_mapped(dimension, x) AS
+    getvariable('codes')[dimension || '/' || x] IS NOT NULL;
+CREATE OR REPLACE MACRO unmapped(dimension, x) AS
+    CASE
+        WHEN x IS NOT NULL AND NOT is_mapped(dimension, x) THEN 'unmapped_code:' || dimension
+    END;
+
+-- What the source itself says happened, and when; event_of gives none without a readable moment.
+CREATE OR REPLACE MACRO event_at(event_type, t, dimension, code) AS
+    {
+        'event_type': event_type,
+        'dimension': CAST(dimension AS VARCHAR),
+        'code': CAST(code AS VARCHAR),
+        'occurred_at': CAST(t AS TIMESTAMPTZ),
+        'valid_from_utc': CASE WHEN dimension IS NOT NULL THEN CAST(t AS TIMESTAMPTZ) END,
+        'payload_ok': CAST(NULL AS BOOLEAN)
+    };
+CREATE OR REPLACE MACRO event_of(event_type, x, dimension, code) AS
+    CASE
+        WHEN moment_of(x) IS NOT NULL THEN event_at(event_type, moment_of(x), dimension, code)
+    END;
+-- The one invoice of an order of which a reference, a moment or both are known.
+CREATE OR REPLACE MACRO invoices_of(reference, x) AS
+    CASE
+        WHEN text_of(reference) IS NOT NULL OR text_of(x) IS NOT NULL
+        THEN [
+            {
+                'invoice_reference': text_of(CAST(reference AS VARCHAR)),
+                'tax_date': CAST(NULL AS DATE),
+                'due_date': CAST(NULL AS DATE),
+                'invoiced_at': moment_of(x)
+            }
+        ]
+    END;
+
+-- Faults: a text that is there but could not be read. Held: the order must not be loaded without it.
+CREATE OR REPLACE MACRO fault(field, reason, x, held) AS
+    {'field': field, 'reason': reason, 'value': LEFT(x, 100), 'is_held': held};
+CREATE OR REPLACE MACRO unread(field, x, value, reason, held) AS
+    CASE WHEN text_of(x) IS NOT NULL AND value IS NULL THEN fault(field, reason, x, held) END;
+CREATE OR REPLACE MACRO unread_money(field, x) AS
+    unread(field, x, money_of(x), 'not an amount of at most 4 decimals', TRUE);
+CREATE OR REPLACE MACRO unread_number(field, x) AS
+    unread(field, x, exact(x), 'not a number', TRUE);
+CREATE OR REPLACE MACRO unread_moment(field, x) AS
+    unread(field, x, moment_of(x), 'not a moment between 1900 and 2199', FALSE);
+CREATE OR REPLACE MACRO unread_date(field, x) AS
+    unread(field, x, date_of(x), 'not a date between 1900 and 2199', FALSE);
+CREATE OR REPLACE MACRO unread_items(field, x) AS
+    unread(field, CAST(x AS VARCHAR), items_of(x), 'neither an array nor an object', TRUE);
+CREATE OR REPLACE MACRO absent(field, x) AS
+    CASE WHEN text_of(x) IS NULL THEN fault(field, 'required, but absent', NULL, TRUE) END;
+-- The same, where the order is worth loading without it.
+CREATE OR REPLACE MACRO lacking(field, x) AS
+    CASE WHEN text_of(x) IS NULL THEN fault(field, 'required, but absent', NULL, FALSE) END;
+CREATE OR REPLACE MACRO unread_whole(field, x) AS
+    unread(field, x, whole_of(x), 'not a whole number', FALSE);
+CREATE OR REPLACE MACRO unread_boolean(field, x) AS
+    unread(field, x, boolean_of(x), 'neither true nor false', FALSE);
+CREATE OR REPLACE MACRO present(faults) AS list_filter(faults, lambda f: f IS NOT NULL);
+
+-- Header against rows: both are kept as received, only the comparison is stored.
+CREATE OR REPLACE MACRO totals_check_of(header, summed, row_count) AS
+    CASE
+        WHEN header IS NULL OR summed IS NULL OR row_count = 0 THEN 'not_checkable'
+        WHEN abs(header - summed) <= 0.01 THEN 'ok'
+        WHEN abs(header - summed) <= 0.005 * row_count + 0.01 THEN 'rounding'
+        ELSE 'mismatch'
+    END;
+CREATE OR REPLACE MACRO worse_check(a, b) AS
+    CASE
+        WHEN 'mismatch' IN (a, b) THEN 'mismatch'
+        WHEN 'rounding' IN (a, b) THEN 'rounding'
+        WHEN 'ok' IN (a, b) THEN 'ok'
+        ELSE 'not_checkable'
+    END;
+
+-- One hash for a row as received.
+CREATE OR REPLACE MACRO row_hash(x) AS md5(CAST(x AS VARCHAR));

@@ -1,0 +1,280 @@
+"""Quotevine (QV Accelerate): how to ask for lease orders.
+
+Belongs here: which relationships there are, and the list of orders of each. Does not belong here:
+how an order is read (`quotevine.sql`).
+Sources of the facts: Orders Object v2, Relationships Search v2 and the older Orders Object page.
+No list of all orders, no list of relationships and no filter by date is documented, so every run
+reads the orders of every relationship known so far; the hash of an order tells what changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Annotated, Any, ClassVar
+from urllib.parse import urljoin
+
+import msgspec
+from pydantic import Field, Strict
+
+from assets.sources.base import Batch, Cursor, Record, Source, Until, pieces
+from resources.accounts import Account, AccountSettings
+from resources.api import Api, Reply
+from resources.errors import ApiError
+
+SEARCH = "/relationships/search"
+REACH = timedelta(days=7)
+"""Relationships Search v2: `updated_since` may reach back at most 7 days."""
+ROWS_PER_SEARCH = 20
+"""Relationships Search v2: at most 20 rows, so 20 may be fewer than there are."""
+ITEMS_PER_PAGE = 25
+"""Oracle REST Data Services, which the replies resemble: 25 items a page unless asked otherwise."""
+MOST_PAGES = 1000
+"""Pages of one relationship beyond which its links are taken to lead in a circle."""
+RELATIONSHIPS_PER_BATCH = 200
+
+log = logging.getLogger(__name__)
+
+
+class QuotevineSettings(AccountSettings):
+    """What an account says beyond what every account says."""
+
+    relationships: tuple[Annotated[int, Strict(), Field(gt=0)], ...] = ()
+    """Relationships known beforehand: the search finds those alone that changed of late."""
+
+
+class Link(msgspec.Struct):
+    """A link of an envelope."""
+
+    ref: str = msgspec.field(name="$ref")
+
+
+class Page(msgspec.Struct):
+    """A list of orders in its envelope, each order left as the bytes that arrived."""
+
+    items: list[msgspec.Raw]
+    next: Link | None = None
+
+
+class OrderBody(msgspec.Struct):
+    """The id of an order, of whatever type: Orders Object v2 names it vehicle_order_id."""
+
+    vehicle_order_id: Any = None
+    order_id: Any = None
+    id: Any = None
+
+
+class RelationshipRow(msgspec.Struct):
+    """One row of a search."""
+
+    relationship_id: int
+
+
+@dataclass
+class Tour:
+    """One walk over all relationships, in the order in which they are read."""
+
+    known: set[int]
+    searched: str | None
+    """Day of the last finished search, in the account's zone."""
+    missing: list[int] = field(default_factory=list)
+    """Relationships that were answered 404."""
+
+    def cursor(self, after: int | None) -> Cursor:
+        """A walk that stopped goes on with the relationship after the last one landed."""
+        found = {"relationships": sorted(self.known), "searched": self.searched}
+        return found if after is None else found | {"after": after}
+
+
+class Quotevine(Source):
+    """Relationships by configuration and search; the orders of each."""
+
+    name: ClassVar[str] = "quotevine"
+    title: ClassVar[str] = "Quotevine"
+    settings: ClassVar[type[AccountSettings]] = QuotevineSettings
+    credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"api_key"}),)
+    requests_per_minute: ClassVar[int] = 60
+    ways: ClassVar[frozenset[str]] = frozenset({"changes"})
+
+    def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """One static key."""
+        return {"api-key": secrets["api_key"]}
+
+    def probe(self, api: Api) -> Reply:
+        """A search for a relationship that cannot exist."""
+        return api.post(
+            SEARCH, {"external_reference": "0", "return_multiple_flag": "Y"}, repeatable=True
+        )
+
+    def changes(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:  # noqa: ARG002
+        """Every order of every relationship known so far, then of those that the search finds.
+
+        The search comes last because it needs the server's day, which the first reply tells. A walk
+        that was broken off goes on where it stopped, and then reads the ones before as well: what
+        changed meanwhile cannot be told otherwise.
+        """
+        tour = _tour(api, cursor)
+        known = sorted(tour.known)
+        after = (cursor or {}).get("after", 0)
+        ahead = [each for each in known if each > after] + [each for each in known if each <= after]
+        if not ahead:
+            self.probe(api)
+        yield from self._read(api, tour, ahead)
+        found = self._discover(api, tour) - tour.known
+        tour.known |= found
+        yield from self._read(api, tour, sorted(found))
+        if tour.missing:
+            log.warning(
+                "%s: %d relationships were answered 404, so they are gone or the key may not see "
+                "them: %s",
+                api.account.key,
+                len(tour.missing),
+                ", ".join(map(str, tour.missing[:20])),
+            )
+        yield Batch([], tour.cursor(None))
+
+    def _read(self, api: Api, tour: Tour, relationships: Sequence[int]) -> Iterator[Batch]:
+        """The orders of these relationships, landed at least every RELATIONSHIPS_PER_BATCH."""
+        for piece in pieces(relationships, RELATIONSHIPS_PER_BATCH):
+            records: list[Record] = []
+            asked = [(_path(each), None) for each in piece]
+            first_pages = list(api.get_many(asked, missing_ok=True))
+            for relationship, reply in zip(piece, first_pages, strict=True):
+                records.extend(self._orders(api, tour, relationship, reply))
+                if len(records) >= self.batch_size:
+                    yield Batch(records, tour.cursor(relationship))
+                    records = []
+            yield Batch(records, tour.cursor(piece[-1]))
+
+    def _orders(self, api: Api, tour: Tour, relationship: int, reply: Reply) -> Iterator[Record]:
+        """The orders of one relationship, from the first page of their list on."""
+        api.least_requests += 1
+        if reply.status == 404:
+            tour.missing.append(relationship)
+            return
+        for _ in range(MOST_PAGES):
+            page = _read_page(reply)
+            for order in page.items:
+                yield _record(relationship, order, reply)
+            if page.next is None:
+                if len(page.items) == ITEMS_PER_PAGE:
+                    log.warning(
+                        "%s: relationship %d lists exactly %d orders and no next page; orders "
+                        "beyond these would be missing",
+                        api.account.key,
+                        relationship,
+                        ITEMS_PER_PAGE,
+                    )
+                return
+            reply = api.get(urljoin(reply.url, page.next.ref))
+            api.least_requests += 1
+        raise ApiError(
+            f"the orders of relationship {relationship} go on after {MOST_PAGES} pages",
+            where=reply.url,
+            remedy="ask Quotevine whether the links of this list lead in a circle",
+        )
+
+    def _discover(self, api: Api, tour: Tour) -> set[int]:
+        """Relationships that changed since the last search, as far as the search can tell."""
+        today = _today(api)
+        earliest = today - REACH
+        since = earliest
+        if tour.searched is not None:
+            last = date.fromisoformat(tour.searched)
+            since = min(max(earliest, last - timedelta(days=1)), today)
+            if last < earliest:
+                log.warning(
+                    "%s: the last search was on %s; relationships that changed before %s and not "
+                    "since may be missing: name them under `relationships`",
+                    api.account.key,
+                    last,
+                    earliest,
+                )
+        api.least_requests += 1
+        found = _search(api, since)
+        if len(found) >= ROWS_PER_SEARCH:
+            log.warning(
+                "%s: the search since %s gave %d rows, the most it ever gives; relationships may "
+                "be missing: name them under `relationships`, or sync more often",
+                api.account.key,
+                since,
+                len(found),
+            )
+        newest = found
+        while len(newest) >= ROWS_PER_SEARCH and since < today:
+            since += timedelta(days=1)
+            newest = _search(api, since)
+            found |= newest
+        tour.searched = today.isoformat()
+        return found
+
+
+def _tour(api: Api, cursor: Cursor | None) -> Tour:
+    """The relationships known from the configuration, from earlier runs and from landed orders."""
+    known = set(api.account.settings.relationships)  # type: ignore[attr-defined]
+    known.update((cursor or {}).get("relationships", ()))
+    known.update(int(order_id.partition("/")[0]) for order_id in api.known.ids())
+    return Tour(known, (cursor or {}).get("searched"))
+
+
+def _path(relationship: int) -> str:
+    return f"/relationships/{relationship}/orders/"
+
+
+def _today(api: Api) -> date:
+    """The server's day, in the account's zone."""
+    if api.server_time is None:
+        raise ApiError(
+            "the replies have no Date header, so the day to search from is not known",
+            where=api.account.key,
+            remedy="check base_url, or whether a proxy takes the header away",
+        )
+    return api.server_time.astimezone(api.account.zone).date()
+
+
+def _search(api: Api, since: date) -> set[int]:
+    """Relationships that changed on this day or later; the reply is a bare array."""
+    reply = api.post(
+        SEARCH, {"updated_since": since.isoformat(), "return_multiple_flag": "Y"}, repeatable=True
+    )
+    rows = _decode(reply, list[RelationshipRow], "the search for relationships")
+    return {row.relationship_id for row in rows}
+
+
+def _read_page(reply: Reply) -> Page:
+    """A list of orders in either of its shapes: the envelope, or a bare array."""
+    page = _decode(reply, list[msgspec.Raw] | Page, "the list of orders")
+    return page if isinstance(page, Page) else Page(page)
+
+
+def _decode(reply: Reply, kind: Any, what: str) -> Any:
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise ApiError(
+            f"{what} cannot be read ({fault})",
+            where=reply.url,
+            remedy="compare the reply with Quotevine's documents",
+        ) from fault
+
+
+def _record(relationship: int, order: msgspec.Raw, reply: Reply) -> Record:
+    """The order beside its relationship, which an order itself does not name."""
+    body = b'{"relationship_id": %d, "order": %b}' % (relationship, bytes(order))
+    number = _order_number(order)
+    order_id = None if number is None else f"{relationship}/{number}"
+    return Record(order_id, _path(relationship), body, reply.fetched_at)
+
+
+def _order_number(order: msgspec.Raw) -> str | None:
+    """The order's id; None where it has none, so that it is landed and quarantined."""
+    try:
+        ids = msgspec.json.decode(order, type=OrderBody)
+    except msgspec.ValidationError:
+        return None
+    for number in (ids.vehicle_order_id, ids.order_id, ids.id):
+        if isinstance(number, int | str) and not isinstance(number, bool) and number != "":
+            return str(number)
+    return None

@@ -1,0 +1,399 @@
+-- Grain: one TastyIgniter order per record of `landed` (the body is one item of an order list).
+-- Belongs here: what each documented field means. How to ask is in tastyigniter.py.
+-- Two shapes are read: the flat object of 2020, and the JSON:API item with `attributes`.
+
+-- section: parsed
+SELECT
+    landed.*,
+    json_transform(
+        IF(json_type(body, '$.attributes') = 'OBJECT', body -> '$.attributes', body),
+        '{
+            "customer_id": "VARCHAR", "location_id": "VARCHAR", "address_id": "VARCHAR",
+            "first_name": "VARCHAR", "last_name": "VARCHAR", "customer_name": "VARCHAR",
+            "email": "VARCHAR", "telephone": "VARCHAR", "comment": "VARCHAR", "notify": "VARCHAR",
+            "order_type": "VARCHAR", "order_date_time": "VARCHAR", "order_date": "VARCHAR",
+            "order_time": "VARCHAR", "processed": "VARCHAR", "total_items": "VARCHAR",
+            "order_total": "VARCHAR", "currency": "VARCHAR", "payment": "VARCHAR",
+            "invoice_prefix": "VARCHAR", "invoice_date": "VARCHAR", "status_id": "VARCHAR",
+            "status_name": "VARCHAR", "status_updated_at": "VARCHAR", "assignee_id": "VARCHAR",
+            "assignee_group_id": "VARCHAR", "assignee_updated_at": "VARCHAR",
+            "date_added": "VARCHAR", "date_modified": "VARCHAR", "created_at": "VARCHAR",
+            "updated_at": "VARCHAR", "order_totals": "JSON", "order_menus": "JSON"
+        }'
+    ) AS o
+FROM landed
+
+-- section: facts
+-- Grain: one order; what several columns rest on.
+-- A slot is order_date_time, else order_date and order_time; an order_date with an offset is
+-- midnight of the site's own day.
+SELECT
+    *,
+    CASE
+        WHEN moment_of(o.order_date_time) IS NOT NULL THEN o.order_date_time
+        ELSE strftime(slot_day, '%Y-%m-%d') || ' ' || text_of(o.order_time)
+    END AS slot
+FROM (
+    SELECT
+        order_key,
+        version_id,
+        kind,
+        o,
+        COALESCE(text_of(o.created_at), text_of(o.date_added)) AS created,
+        COALESCE(text_of(o.updated_at), text_of(o.date_modified)) AS updated,
+        day_of(moment_of(o.order_date)) AS slot_day,
+        COALESCE(CAST(getvariable('currency') AS VARCHAR), text_of(o.currency)) AS currency,
+        reference_of(o.status_id) AS status_code,
+        getvariable('codes')['order_status/' || reference_of(o.status_id)] AS status_entry,
+        lower(CAST(boolean_of(o.processed) AS VARCHAR)) AS paid,
+        code_of('fulfilment_method', text_of(o.order_type)) = 'collection' AS is_collection,
+        items_of(o.order_totals) AS total_lines,
+        items_of(o.order_menus) AS menu_lines
+    FROM parsed
+) AS read
+
+-- section: total_parts
+-- Grain: one line of an order's totals, in the order received.
+SELECT
+    version_id,
+    place,
+    item,
+    json_transform(
+        item,
+        '{
+            "code": "VARCHAR", "title": "VARCHAR", "value": "VARCHAR", "priority": "VARCHAR",
+            "is_summable": "VARCHAR"
+        }'
+    ) AS t,
+    json_type(item) <> 'OBJECT'
+    OR len(
+        list_filter(
+            json_keys(item),
+            lambda k: k NOT IN (
+                'order_total_id', 'order_id', 'code', 'title', 'value', 'priority', 'is_summable'
+            )
+        )
+    ) > 0 AS holds_more
+FROM (
+    SELECT
+        version_id,
+        unnest(total_lines) AS item,
+        generate_subscripts(total_lines, 1) AS place
+    FROM facts
+) AS unnested
+
+-- section: row_parts
+-- Grain: one menu line of an order.
+SELECT
+    *,
+    money_of(r.subtotal) AS subtotal,
+    list_transform(
+        flatten(
+            list_transform(
+                items_of(r.menu_options),
+                lambda x:
+                    CASE WHEN json_exists(x, '$.order_option_name') THEN [x] ELSE items_of(x) END
+            )
+        ),
+        lambda x: {
+            'category':
+                COALESCE(x ->> '$.order_option_category', x ->> '$.menu_option.option_name', ''),
+            'name': COALESCE(x ->> '$.order_option_name', ''),
+            'price': money_of(x ->> '$.order_option_price'),
+            'quantity': whole_of(x ->> '$.quantity'),
+            'value_id': x ->> '$.menu_option_value_id'
+        }
+    ) AS chosen
+FROM (
+    SELECT
+        order_key,
+        version_id,
+        currency,
+        place,
+        item,
+        json_transform(
+            item,
+            '{
+                "menu_id": "VARCHAR", "name": "VARCHAR", "quantity": "VARCHAR", "price": "VARCHAR",
+                "subtotal": "VARCHAR", "comment": "VARCHAR", "menu_options": "JSON"
+            }'
+        ) AS r
+    FROM (
+        SELECT
+            order_key,
+            version_id,
+            currency,
+            unnest(menu_lines) AS item,
+            generate_subscripts(menu_lines, 1) AS place
+        FROM facts
+    ) AS unnested
+) AS transformed
+
+-- section: sums
+-- Grain: one order with totals or menu lines. A tax that is not added to the sum is in the prices.
+SELECT
+    COALESCE(t.version_id, r.version_id) AS version_id,
+    t.totals,
+    t.faults,
+    t.stated,
+    t.price_mode,
+    r.row_count,
+    GREATEST(0, COALESCE(r.subtotals, t.goods) + COALESCE(t.summable, 0)) AS summed
+FROM (
+    SELECT
+        version_id,
+        list(
+            {
+                'code': text_of(t.code),
+                'title': text_of(t.title),
+                'value': money_of(t.value),
+                'priority': TRY_CAST(whole_of(t.priority) AS INTEGER),
+                'is_summable': boolean_of(t.is_summable),
+                'value_json': CASE WHEN holds_more THEN CAST(item AS VARCHAR) END
+            }
+            ORDER BY place
+        ) AS totals,
+        list(unread_money('order_totals[].value', t.value) ORDER BY place) AS faults,
+        MAX(CASE WHEN t.code = 'total' THEN money_of(t.value) END) AS stated,
+        MAX(CASE WHEN t.code = 'subtotal' THEN money_of(t.value) END) AS goods,
+        SUM(CASE WHEN boolean_of(t.is_summable) THEN money_of(t.value) END) AS summable,
+        MAX(
+            CASE
+                WHEN t.code = 'tax' AND boolean_of(t.is_summable) THEN 'EXC'
+                WHEN t.code = 'tax' AND NOT boolean_of(t.is_summable) THEN 'INC'
+            END
+        ) AS price_mode
+    FROM total_parts
+    GROUP BY version_id
+) AS t
+FULL JOIN (
+    SELECT
+        version_id,
+        COUNT(*) AS row_count,
+        CASE WHEN COUNT(subtotal) = COUNT(*) THEN SUM(subtotal) END AS subtotals
+    FROM row_parts
+    GROUP BY version_id
+) AS r ON r.version_id = t.version_id
+
+-- section: orders
+-- Grain: one order.
+SELECT
+    f.order_key,
+    f.version_id,
+    'sales_order' AS order_type,
+    moment_of(created) AS placed_at,
+    offset_of(created) AS placed_offset_min,
+    basis_of(created) AS placed_tz_basis,
+    day_of(moment_of(created)) AS placed_on,
+    moment_of(created) AS created_at,
+    offset_of(created) AS created_offset_min,
+    basis_of(created) AS created_tz_basis,
+    moment_of(updated) AS updated_at,
+    offset_of(updated) AS updated_offset_min,
+    basis_of(updated) AS updated_tz_basis,
+    COALESCE(slot_day, day_of(moment_of(slot))) AS requested_delivery_on,
+    moment_of(slot) AS requested_delivery_at,
+    offset_of(slot) AS requested_delivery_offset_min,
+    basis_of(slot) AS requested_delivery_tz_basis,
+    currency,
+    money_of(o.order_total) AS gross_amount,
+    CASE WHEN money_of(o.order_total) IS NULL THEN 'none' ELSE 'gross_only' END AS amounts_basis,
+    worse_check(
+        totals_check_of(money_of(o.order_total), s.stated, 1),
+        totals_check_of(money_of(o.order_total), s.summed, COALESCE(s.row_count, 1))
+    ) AS totals_check,
+    s.price_mode AS price_mode,
+    TRY_CAST(whole_of(o.total_items) AS INTEGER) AS declared_item_count,
+    text_of(o.payment) AS payment_method,
+    CASE
+        WHEN status_code IS NULL AND paid IS DISTINCT FROM 'true' THEN 'draft'
+        WHEN status_entry.label <> text_of(o.status_name) THEN 'unknown'
+        ELSE code_of('order_status', status_code)
+    END AS order_status,
+    CASE
+        WHEN status_code IS NULL AND paid IS DISTINCT FROM 'true' THEN 'derived'
+        WHEN status_entry.label <> text_of(o.status_name) THEN 'default'
+        ELSE code_basis_of('order_status', status_code)
+    END AS order_status_basis,
+    text_of(o.status_id) AS source_status_code,
+    text_of(o.status_name) AS source_status_name,
+    code_of('payment_status', paid) AS payment_status,
+    code_basis_of('payment_status', paid) AS payment_status_basis,
+    o.processed AS source_payment_status_code,
+    CASE
+        WHEN is_collection THEN 'not_applicable'
+        ELSE code_of('shipping_status', status_code)
+    END AS shipping_status,
+    CASE
+        WHEN is_collection THEN 'derived'
+        ELSE code_basis_of('shipping_status', status_code)
+    END AS shipping_status_basis,
+    CASE WHEN NOT is_collection THEN status_code END AS source_shipping_status_code,
+    'not_applicable' AS allocation_status,
+    'unknown' AS fulfilment_status,
+    code_of('fulfilment_method', text_of(o.order_type)) AS fulfilment_method,
+    code_basis_of('fulfilment_method', text_of(o.order_type)) AS fulfilment_method_basis,
+    text_of(o.order_type) AS source_fulfilment_method,
+    reference_of(o.location_id) AS location_id,
+    reference_of(o.assignee_id) AS assignee_id,
+    invoices_of(o.invoice_prefix, o.invoice_date) AS invoices,
+    s.totals AS totals,
+    present([
+        event_of('created', created, NULL, NULL),
+        event_of('status_changed', o.status_updated_at, 'order_status', text_of(o.status_id)),
+        event_of('assigned', o.assignee_updated_at, NULL, reference_of(o.assignee_id)),
+        event_of('invoiced', o.invoice_date, NULL, NULL),
+        CASE WHEN kind = 'absent' THEN event_at('deleted', NULL, NULL, NULL) END
+    ]) AS events,
+    to_json({
+        'address_id': whole_of(o.address_id),
+        'notify': boolean_of(o.notify),
+        'assignee_group_id': whole_of(o.assignee_group_id)
+    }) AS source_fields,
+    present([
+        CASE
+            WHEN is_repeated_hour(created) OR is_repeated_hour(updated) OR is_repeated_hour(slot)
+            THEN 'repeated_hour'
+        END,
+        CASE WHEN text_of(o.currency) <> currency THEN 'currency_not_as_configured' END,
+        CASE
+            WHEN status_code IS NOT NULL AND status_entry IS NULL
+                OR status_entry.label <> text_of(o.status_name)
+            THEN 'unmapped_code:order_status'
+        END,
+        CASE WHEN NOT is_collection THEN unmapped('shipping_status', status_code) END,
+        unmapped('fulfilment_method', text_of(o.order_type))
+    ]) AS quality_flags,
+    CASE WHEN menu_lines IS NULL THEN 'not_supplied' ELSE 'complete' END AS rows_state,
+    list_concat(
+        present([
+            absent('created_at', created),
+            unread('created_at', created, moment_of(created), 'not a moment', TRUE),
+            unread_moment('updated_at', updated),
+            unread_moment('order_date_time', o.order_date_time),
+            unread('order_date', o.order_date, slot_day, 'not a date between 1900 and 2199', FALSE),
+            CASE
+                WHEN slot IS NOT NULL AND moment_of(slot) IS NULL
+                THEN fault('order_time', 'not a time', o.order_time, FALSE)
+            END,
+            unread_moment('invoice_date', o.invoice_date),
+            unread_moment('status_updated_at', o.status_updated_at),
+            unread_moment('assignee_updated_at', o.assignee_updated_at),
+            lacking('order_total', o.order_total),
+            unread_money('order_total', o.order_total),
+            unread_whole('total_items', o.total_items),
+            unread_boolean('processed', o.processed),
+            unread_boolean('notify', o.notify),
+            unread_whole('address_id', o.address_id),
+            unread_whole('assignee_group_id', o.assignee_group_id),
+            unread_items('order_totals', o.order_totals),
+            unread_items('order_menus', o.order_menus)
+        ]),
+        present(s.faults)
+    ) AS faults
+FROM facts AS f
+LEFT JOIN sums AS s ON s.version_id = f.version_id
+
+-- section: order_rows
+-- Grain: one menu line of an order. Its ids are new whenever the order is saved, and names of
+-- options follow the menu, so that a row is known by what was bought and how often it occurs.
+SELECT
+    order_key,
+    version_id,
+    row_key_of(order_key, made_id) AS order_row_key,
+    made_id AS source_row_id,
+    place AS row_no,
+    'menu_item' AS row_kind,
+    reference_of(r.menu_id) AS product_id,
+    text_of(r.name) AS product_name,
+    text_of(r.comment) AS description,
+    money_of(r.quantity) AS quantity,
+    money_of(r.price) AS unit_price,
+    CASE WHEN price_mode IS DISTINCT FROM 'INC' THEN subtotal END AS net_amount,
+    currency,
+    map_from_entries(
+        list_transform(
+            list_sort(list_distinct(list_transform(chosen, lambda c: c.category))),
+            lambda category: {
+                'k': category,
+                'v': array_to_string(
+                    list_transform(
+                        list_filter(chosen, lambda c: c.category = category),
+                        lambda c: concat(IF(c.quantity > 1, c.quantity || ' x ', ''), c.name)
+                    ),
+                    ', '
+                )
+            }
+        )
+    ) AS options,
+    to_json({'subtotal': CAST(subtotal AS VARCHAR)}) AS source_fields,
+    CASE
+        WHEN subtotal IS NULL OR price_mode = 'INC' THEN 'none'
+        ELSE 'row_total'
+    END AS amount_basis,
+    row_hash(item) AS content_hash,
+    present([
+        CASE
+            WHEN json_type(item) <> 'OBJECT'
+            THEN fault('order_menus[]', 'not an object', NULL, TRUE)
+        END,
+        unread_money('order_menus[].quantity', r.quantity),
+        unread_money('order_menus[].price', r.price),
+        unread_money('order_menus[].subtotal', r.subtotal),
+        unread_items('order_menus[].menu_options', r.menu_options)
+    ]) AS faults
+FROM (
+    SELECT
+        *,
+        LEFT(made_hash, 12)
+        || '~'
+        || row_number() OVER (PARTITION BY version_id, made_hash ORDER BY place) AS made_id
+    FROM (
+        SELECT
+            row_parts.*,
+            sums.price_mode,
+            row_hash({
+                'menu_id': r.menu_id,
+                'name': r.name,
+                'quantity': money_of(r.quantity),
+                'price': money_of(r.price),
+                'subtotal': subtotal,
+                'comment': text_of(r.comment),
+                'chosen': list_sort(
+                    list_transform(
+                        chosen,
+                        lambda c: {
+                            'name': c.name,
+                            'price': c.price,
+                            'quantity': c.quantity,
+                            'value_id': c.value_id
+                        }
+                    )
+                )
+            }) AS made_hash
+        FROM row_parts
+        LEFT JOIN sums ON sums.version_id = row_parts.version_id
+    ) AS hashed
+) AS numbered
+
+-- section: order_parties
+-- Grain: the customer of an order.
+SELECT
+    order_key,
+    version_id,
+    'customer' AS role,
+    reference_of(o.customer_id) AS source_party_id,
+    text_of(o.customer_name) AS full_name,
+    text_of(o.first_name) AS first_name,
+    text_of(o.last_name) AS last_name,
+    text_of(o.telephone) AS telephone,
+    text_of(o.email) AS email,
+    text_of(o.comment) AS free_text
+FROM parsed
+WHERE
+    len(
+        concat(
+            reference_of(o.customer_id), o.customer_name, o.first_name, o.last_name, o.telephone,
+            o.email, o.comment
+        )
+    ) > 0

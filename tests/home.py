@@ -1,0 +1,55 @@
+"""A home of its own for a test, pointed at a running sandbox.
+
+Belongs here: what tests that pull for real share. Does not belong here: assertions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from assets.pull import Pull
+from assets.workshop import Workshop
+from resources.accounts import Account
+from sandbox.server import Sandbox
+
+
+def point_at(box: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """An empty home in `folder` whose accounts are those of the sandbox."""
+    accounts = folder / "accounts.toml"
+    accounts.write_text(box.accounts_toml(), encoding="utf-8")
+    monkeypatch.setenv("ORDERLOOM_HOME", str(folder / "var"))
+    monkeypatch.setenv("ORDERLOOM_ACCOUNTS", str(accounts))
+    for name, value in box.environment().items():
+        monkeypatch.setenv(name, value)
+    return Workshop()
+
+
+class Pulls:
+    """Pulls and normalises accounts of one workshop, numbering the runs."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self._runs = 0
+
+    def account(self, key: str) -> Account:
+        """An account of accounts.toml."""
+        return self.workshop.accounts.get(key)
+
+    def changes(self, key: str) -> Pull:
+        """One sync of one account, without publishing."""
+        self._runs += 1
+        account = self.account(key)
+        pull = self.workshop.puller.changes(account, f"run-{self._runs}-{key}")
+        self.workshop.normaliser(account).drain()
+        return pull
+
+
+@contextmanager
+def open_sandbox() -> Iterator[Sandbox]:
+    """A sandbox without request limits, its clock standing still."""
+    with Sandbox(lifted=True) as box:
+        yield box
