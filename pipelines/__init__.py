@@ -1,0 +1,1 @@
+"""Wiring only: definitions, schedules, command line."""

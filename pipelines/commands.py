@@ -1,0 +1,124 @@
+"""The commands that do work: sync, backfill, replay, rebuild, compact.
+
+Belongs here: which runs a command starts, and its exit code. Does not belong here: starting a run
+(`pipelines/running.py`), printing (`pipelines/console.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from assets.pull import require_history
+from assets.workshop import Workshop
+from pipelines import console
+from pipelines.maintenance import COMPACT, REPLAY
+from pipelines.running import Ran, Runner
+from pipelines.summary import Synced, print_syncs
+from resources.accounts import Account
+from resources.errors import ConfigurationError
+
+
+def sync(keys: Sequence[str]) -> int:
+    """Pull the accounts one after the other, then publish. One's failure stops no other."""
+    with console.Watch() as watch:
+        workshop = Workshop(asking=watch.asking, landed=watch.landed)
+        accounts = chosen(workshop, keys)
+        with Runner(workshop) as runner:
+            synced, published = sync_accounts(runner, accounts, watch)
+    print_syncs(workshop, synced)
+    return _exit_code([*(each.ran for each in synced), published])
+
+
+def sync_accounts(
+    runner: Runner, accounts: Sequence[Account], watch: console.Watch
+) -> tuple[list[Synced], Ran]:
+    """Pull each account and publish; problems are told as they happen."""
+    synced = []
+    for account in accounts:
+        watch.begin(account.key)
+        ran = runner.sync(account)
+        if ran.problem:
+            console.complain(f"{account.key}: {ran.problem}")
+        synced.append(Synced(account.key, ran))
+    watch.begin("publishing")
+    published = runner.publish()
+    if published.problem:
+        console.complain(published.problem)
+    return synced, published
+
+
+def backfill(key: str, first: date, last: date) -> int:
+    """Pull one account's days, normalise, publish."""
+    if last < first:
+        raise ConfigurationError(
+            f"--to {last} lies before --from {first}", "orderloom backfill", "swap them"
+        )
+    with console.Watch() as watch:
+        workshop = Workshop(asking=watch.asking, landed=watch.landed)
+        account = workshop.active(key)
+        require_history(account)
+        with Runner(workshop) as runner:
+            watch.begin(f"{key} {first} to {last}")
+            ran = [runner.backfill(account, first, last)]
+            ran.append(runner.normalise(account))
+            watch.begin("publishing")
+            ran.append(runner.publish())
+    _tell(ran)
+    said = ran[0].metadata.get("history", {})
+    if said:
+        console.out.print(
+            f"{key}: {said['received']:,} received, {said['new']:,} new, {said['changed']:,} "
+            f"changed, {said['unchanged']:,} unchanged, {said['requests']:,} requests"
+        )
+    return _exit_code(ran)
+
+
+def replay(keys: Sequence[str]) -> int:
+    """Normalise the accounts afresh, and publish."""
+    workshop = Workshop()
+    accounts = [each.key for each in chosen(workshop, keys)]
+    with Runner(workshop) as runner:
+        ran = [runner.maintain(REPLAY, accounts), runner.publish(rebuild=True)]
+    _tell(ran)
+    return _exit_code(ran)
+
+
+def rebuild() -> int:
+    """Build the marts afresh."""
+    with Runner(Workshop()) as runner:
+        ran = [runner.publish(rebuild=True)]
+    _tell(ran)
+    return _exit_code(ran)
+
+
+def compact() -> int:
+    """Compact the lake."""
+    with Runner(Workshop()) as runner:
+        ran = [runner.maintain(COMPACT)]
+    _tell(ran)
+    return _exit_code(ran)
+
+
+def chosen(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
+    """The accounts named, or all that are not paused. Raises ConfigurationError for none."""
+    if keys:
+        return [workshop.active(key) for key in dict.fromkeys(keys)]
+    found = [each for each in workshop.accounts if not each.settings.paused]
+    if not found:
+        raise ConfigurationError(
+            "no account to work on",
+            where=str(workshop.places.accounts),
+            remedy="add one, or set paused = false",
+        )
+    return found
+
+
+def _tell(ran: Sequence[Ran]) -> None:
+    for each in ran:
+        if each.problem:
+            console.complain(each.problem)
+
+
+def _exit_code(ran: Sequence[Ran]) -> int:
+    return 0 if all(each.success for each in ran) else 1

@@ -1,0 +1,76 @@
+"""Jobs that keep the lake: replay and compaction.
+
+Belongs here: their Dagster ops. Does not belong here: how they are done (`assets/normalise.py`,
+`resources/lake.py`).
+"""
+
+import dagster as dg
+from pydantic import Field
+
+from assets.ingest import plainly
+from assets.workshop import Workshop
+from schemas.canonical import LAKE
+
+REPLAY = "replay"
+COMPACT = "compact"
+REPLAY_OP = "replay_accounts"
+COMPACT_OP = "compact_tables"
+OPS = {REPLAY: REPLAY_OP, COMPACT: COMPACT_OP}
+"""The op of each job; Dagster wants their names apart."""
+PATIENCE = 600.0
+"""Seconds that compaction waits for the lease of a table."""
+
+
+class ChosenAccounts(dg.Config):
+    """The accounts to work on; none means all of them."""
+
+    accounts: list[str] = Field(default_factory=list)
+
+
+@dg.op(name=REPLAY_OP, description="Normalise everything landed of the accounts afresh.")
+def replay_op(
+    context: dg.OpExecutionContext, config: ChosenAccounts, workshop: dg.ResourceParam[Workshop]
+) -> None:
+    """One account at a time is replaced as a whole."""
+    with plainly():
+        chosen = workshop.accounts
+        for key in config.accounts or chosen.keys():
+            made = workshop.normaliser(chosen.get(key)).replay()
+            context.log.info(
+                "%s: %d orders, %d order rows, %d held",
+                key,
+                made.orders,
+                made.order_rows,
+                made.quarantined,
+            )
+
+
+@dg.op(name=COMPACT_OP, description="Rewrite small files of the lake into larger ones.")
+def compact_op(
+    context: dg.OpExecutionContext,
+    config: ChosenAccounts,  # noqa: ARG001  (compaction is by table; both ops take one config)
+    workshop: dg.ResourceParam[Workshop],
+) -> None:
+    """One table at a time, under its exclusive lease."""
+    with plainly():
+        for table in LAKE:
+            with workshop.ledger.lease(f"lake/{table}", COMPACT, wait=PATIENCE):
+                before, after = workshop.lake.compact(table)
+                context.log.info("%s: %d files became %d", table, before, after)
+
+
+@dg.job(name=REPLAY)
+def replay_job() -> None:
+    """See the op."""
+    replay_op()
+
+
+@dg.job(name=COMPACT)
+def compact_job() -> None:
+    """See the op."""
+    compact_op()
+
+
+def build() -> list[dg.JobDefinition]:
+    """Both jobs."""
+    return [replay_job, compact_job]

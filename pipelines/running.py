@@ -1,0 +1,149 @@
+"""Running jobs from a command, through Dagster, so that the UI shows them.
+
+Belongs here: the Dagster instance of a home, and executing one job in this process. Does not belong
+here: which jobs there are (`pipelines/jobs.py`), what is printed (`pipelines/console.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
+
+from assets.ingest import ACCOUNT, DAY, tags
+from assets.workshop import Workshop
+from pipelines import jobs, maintenance
+from pipelines.registration import register
+from resources.accounts import Account
+from resources.places import Places
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How one run ended. `problem` is the line that says what went wrong and what to do."""
+
+    run_id: str
+    success: bool
+    problem: str | None
+    metadata: Mapping[str, Mapping[str, Any]]
+    """What each materialised asset said of itself, by the last part of its key."""
+
+
+def instance(places: Places) -> dg.DagsterInstance:
+    """The Dagster instance of a home; its folder and settings are made where they are missing."""
+    places.prepare()
+    places.dagster.mkdir(mode=0o700, exist_ok=True)
+    settings = places.dagster / "dagster.yaml"
+    if not settings.exists():
+        text = files("pipelines").joinpath("dagster.yaml").read_text(encoding="utf-8")
+        settings.write_text(text, encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(places.dagster)
+    return dg.DagsterInstance.from_config(str(places.dagster))
+
+
+class Runner(AbstractContextManager["Runner"]):
+    """Executes jobs in this process, one after the other."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        accounts = workshop.accounts  # a mistake there is told before anything is loaded
+        from pipelines.definitions import build_definitions
+
+        self._workshop = workshop
+        self._definitions = build_definitions(workshop)
+        self._instance = instance(workshop.places)
+        register(self._instance, accounts)
+
+    def __exit__(self, *exc: object) -> None:
+        self._instance.dispose()
+        self._workshop.close()
+
+    def sync(self, account: Account) -> Ran:
+        """Pull the changes of one account and normalise them."""
+        return self._run(
+            jobs.sync_job(account.source),
+            tags=tags(account.source, account.name, "changes"),
+            partition=account.name,
+        )
+
+    def backfill(self, account: Account, first: date, last: date) -> Ran:
+        """Pull what was created in these days, both included: one run, one window."""
+        keys = [
+            dg.MultiPartitionKey({ACCOUNT: account.name, DAY: day.isoformat()})
+            for day in (first, last)
+        ]
+        window = {
+            ASSET_PARTITION_RANGE_START_TAG: str(keys[0]),
+            ASSET_PARTITION_RANGE_END_TAG: str(keys[1]),
+        }
+        return self._run(
+            jobs.history_job(account.source),
+            tags=tags(account.source, account.name, "history") | window,
+        )
+
+    def normalise(self, account: Account) -> Ran:
+        """Normalise what was landed of one account."""
+        return self._run(
+            jobs.normalise_job(account.source),
+            tags=tags(account.source, account.name, "normalise"),
+            partition=account.name,
+        )
+
+    def publish(self, *, rebuild: bool = False) -> Ran:
+        """Publish the marts."""
+        config = {"ops": {"publish_marts": {"config": {"rebuild": rebuild}}}}
+        return self._run(jobs.PUBLISH, config=config)
+
+    def maintain(self, job: str, accounts: Sequence[str] = ()) -> Ran:
+        """Run a maintenance job: replay of accounts, or compaction."""
+        config = {"ops": {maintenance.OPS[job]: {"config": {"accounts": list(accounts)}}}}
+        return self._run(job, config=config)
+
+    def _run(
+        self,
+        job: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        partition: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> Ran:
+        result = self._definitions.resolve_job_def(job).execute_in_process(
+            instance=self._instance,
+            tags=dict(tags or {}),
+            partition_key=partition,
+            run_config={"loggers": {"console": {}}, **(config or {})},
+            raise_on_error=False,
+        )
+        return Ran(result.run_id, result.success, _problem(result), _metadata(result))
+
+
+def _problem(result: dg.ExecuteInProcessResult) -> str | None:
+    """The first failure's own line; of an unexpected error, its kind and message."""
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        failure = event.step_failure_data
+        if failure.user_failure_data and failure.user_failure_data.description:
+            return failure.user_failure_data.description
+        error = failure.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        return error.message.strip() if error is not None else "the run failed"
+    return None if result.success else "the run failed"
+
+
+def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for event in result.get_asset_materialization_events():
+        said = event.step_materialization_data.materialization
+        found[said.asset_key.path[-1]] = {k: v.value for k, v in said.metadata.items()}
+    return found

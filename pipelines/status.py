@@ -1,0 +1,66 @@
+"""`orderloom status`.
+
+Belongs here: what the ledger knows of each account, as a table. Does not belong here: asking APIs
+(`pipelines/doctor.py`), Dagster.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from assets.sources import accounts
+from pipelines import console
+from resources.ledger import Freshness, Ledger
+from resources.places import Places
+
+COLUMNS = ("account", "state", "last success (UTC)", "age", "come to", "last problem")
+
+
+def show() -> int:
+    """Print one line per account; 1 where the last run of one failed."""
+    places = Places.from_environment()
+    known = accounts(places)
+    if not places.home.exists():
+        console.out.print(f"nothing has been synced into {places.home} yet: run `orderloom sync`")
+        return 0
+    with Ledger(places.ledger) as ledger:
+        fresh = ledger.freshness()
+        rows = []
+        for account in known:
+            seen = fresh.get(account.key, Freshness())
+            state = _state(seen, paused=account.settings.paused)
+            cursor = ledger.cursor(account.key) or {}
+            rows.append(
+                (
+                    account.key,
+                    state,
+                    _moment(seen.last_success),
+                    _age(seen.last_success),
+                    str(cursor.get("watermark", "") or "")[:19],
+                    seen.error if seen.is_failing else "",
+                )
+            )
+    console.table("", COLUMNS, rows)
+    console.out.print(f"marts: {places.marts}" if places.marts.exists() else "no marts yet")
+    return 1 if any(row[1] == "failing" for row in rows) else 0
+
+
+def _state(seen: Freshness, *, paused: bool) -> str:
+    if paused:
+        return "paused"
+    if seen.is_failing:
+        return "failing"
+    return "fresh" if seen.last_success else "never synced"
+
+
+def _moment(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def _age(moment: datetime | None) -> str:
+    if moment is None:
+        return ""
+    minutes = int((datetime.now(UTC) - moment).total_seconds() // 60)
+    days, rest = divmod(minutes, 1440)
+    hours, minutes = divmod(rest, 60)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min"
