@@ -32,6 +32,7 @@ SELECT
     COUNT(*) AS changes
 FROM order_changes
 WHERE dimension = 'order_status'
+    AND code <> previous_code
     AND changed_at_utc >= (SELECT MAX(updated_at) - INTERVAL 1 DAY FROM orders)
 GROUP BY ALL
 ORDER BY source_system, changes DESC
