@@ -5,6 +5,7 @@ Does not belong here: how pulling and normalising are done, the marts (`assets/p
 and schedules (`pipelines/`).
 """
 
+import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.normalise import Normalised
 from assets.pull import Pull
 from assets.sources import source as source_of
 from assets.sources.base import Source
@@ -24,6 +26,7 @@ from schemas.canonical import LAKE
 # Dagster 1.13 marks backfill policies as beta; there is no other way to make one run of many days.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
+NORMALISE = "normalise"
 CANONICAL = ("orders", "order_rows", "order_parties")
 ACCOUNT = "account"
 DAY = "day"
@@ -155,7 +158,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         key = account_key(source.name, context.partition_key)
         with plainly():
-            made = workshop.normaliser(workshop.accounts.get(key)).drain()
+            made = _normalise(workshop, key, context.run.run_id)
         counts = {"orders": made.orders, "order_rows": made.order_rows, "order_parties": None}
         for table in CANONICAL:
             metadata: dict[str, Any] = {"quarantined": made.quarantined}
@@ -164,6 +167,23 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(asset_key=[source.name, table], metadata=metadata)
 
     return canonical
+
+
+def _normalise(workshop: Workshop, key: str, run_id: str) -> Normalised:
+    """Drain one account, with a row of run history where there was something to drain."""
+    normaliser = workshop.normaliser(workshop.accounts.get(key))
+    if normaliser.is_drained:
+        return Normalised()
+    run = workshop.ledger.start_run(key, NORMALISE, run_id=f"{run_id}/{NORMALISE}")
+    began = time.monotonic()
+    try:
+        made = normaliser.drain()
+    except BaseException as fault:
+        workshop.ledger.finish_run(run, "failed", error=str(fault) or type(fault).__name__)
+        raise
+    seconds = time.monotonic() - began
+    workshop.ledger.finish_run(run, "succeeded", quarantined=made.quarantined, seconds=seconds)
+    return made
 
 
 def column_schema(table: str) -> dg.TableSchema:

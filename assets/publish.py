@@ -14,9 +14,14 @@ from assets.marts import MARTS
 from assets.reference import reference
 from assets.sources import SOURCES
 from assets.workshop import Workshop
+from resources.warehouse import Publication
 
 TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
 """Published tables that are shown as assets beside the marts."""
+
+
+HELD_BACK = "held_back"
+"""Under this name a publication says which accounts' new versions it left out, and why."""
 
 
 class PublishConfig(dg.Config):
@@ -56,15 +61,27 @@ def build() -> dg.AssetsDefinition:
         with plainly():
             made = workshop.warehouse.publish(MARTS, reference(workshop), rebuild=config.rebuild)
         context.log.info("published" if made.published else "nothing new to publish")
+        if made.faults:
+            context.log.error(held_back(made))
         counts = workshop.warehouse.row_counts() if made.published else {}
         for name in described:
             metadata: dict[str, Any] = {
                 "published": made.published,
-                "file": str(made.path),
+                "file": dg.MetadataValue.path(str(made.path)),
                 "seconds": round(made.seconds, 3),
             }
+            if made.faults:
+                metadata[HELD_BACK] = held_back(made)
             if name in counts:
                 metadata["dagster/row_count"] = counts[name]
             yield dg.MaterializeResult(asset_key=["marts", name], metadata=metadata)
 
     return publish
+
+
+def held_back(publication: Publication) -> str:
+    """The accounts whose new versions failed the checks, each with its fault."""
+    return "; ".join(
+        f"{system}.{account} is held back: {fault}"
+        for (system, account), fault in sorted(publication.faults.items())
+    )

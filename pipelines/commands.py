@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from assets.publish import HELD_BACK
 from assets.pull import require_history
 from assets.workshop import Workshop
 from pipelines import console
@@ -43,8 +44,7 @@ def sync_accounts(
         synced.append(Synced(account.key, ran))
     watch.begin("publishing")
     published = runner.publish()
-    if published.problem:
-        console.complain(published.problem)
+    _tell([published])
     return synced, published
 
 
@@ -116,9 +116,14 @@ def chosen(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
 
 def _tell(ran: Sequence[Ran]) -> None:
     for each in ran:
-        if each.problem:
-            console.complain(each.problem)
+        if problem := each.problem or _held_back(each):
+            console.complain(problem)
+
+
+def _held_back(ran: Ran) -> str | None:
+    """What a publication says of accounts whose new versions it left out."""
+    return next((said[HELD_BACK] for said in ran.metadata.values() if HELD_BACK in said), None)
 
 
 def _exit_code(ran: Sequence[Ran]) -> int:
-    return 0 if all(each.success for each in ran) else 1
+    return 0 if all(each.success and not _held_back(each) for each in ran) else 1

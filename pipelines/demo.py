@@ -124,9 +124,15 @@ def _say_where(places: Places, seconds: float) -> None:
 [bold]5. It is yours now[/] ({seconds:.0f} s in all).
    The marts        {places.marts}
    Open them        {home}.venv/bin/orderloom query "SHOW TABLES"
-                    or, from Python: duckdb.connect("{places.marts.name}", read_only=True)
+                    or, from Python: duckdb.connect("{_short(places.marts)}", read_only=True)
    These very runs  {home}.venv/bin/orderloom ui   then http://127.0.0.1:3000
    Your own account copy the account's table from README.md into accounts.toml, set the variables
                     that it names, then: .venv/bin/orderloom doctor && .venv/bin/orderloom sync""",
         markup=True,
     )
+
+
+def _short(path: Path) -> str:
+    """A path as it is written from the folder that the command was given in."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

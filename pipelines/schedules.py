@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.ingest import tags
+from assets.ingest import accounts_of, tags
 from assets.sources import SOURCES
 from assets.workshop import Workshop
 from pipelines.jobs import sync_job
@@ -37,9 +37,10 @@ def _sync(name: str) -> dg.ScheduleDefinition:
         except ConfigurationError as fault:
             yield dg.SkipReason(str(fault))
             return
-        active = [each for each in accounts if not each.settings.paused]
+        known = context.instance.get_dynamic_partitions(str(accounts_of(name).name))
+        active = [each for each in accounts if not each.settings.paused and each.name in known]
         if not active:
-            yield dg.SkipReason(f"accounts.toml has no active account of {name}")
+            yield dg.SkipReason(f"accounts.toml has no active, registered account of {name}")
         for account in active:
             yield dg.RunRequest(
                 run_key=f"{account.key}/{moment}",

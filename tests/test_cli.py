@@ -132,6 +132,9 @@ def test_a_wrong_credential_is_told_without_repeating_it(
     assert result.exit_code == 1
     assert "Authorization token expired" in line
     assert "canary-of-acme" not in result.output
+    kept = [file for file in (tmp_path / "var").rglob("*") if file.is_file()]
+    assert len(kept) > 3
+    assert not [file for file in kept if b"canary-of-acme" in file.read_bytes()]
 
 
 def test_a_failing_account_does_not_stop_the_others(orderloom: Command, box: Sandbox) -> None:

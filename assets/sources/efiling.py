@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
-from math import ceil
 from typing import Annotated, Any, ClassVar, cast
 from zoneinfo import ZoneInfo
 
@@ -28,6 +27,8 @@ from resources.errors import ApiError
 ORDERS = "/orders"
 PAGE = 100
 """Orders a page, as on the vendor's other resources; the document does not say."""
+SMALLER_PAGES = frozenset({10, 20, 25, 50})
+"""Sizes that a full page might have after all: a list of just so many is asked for more."""
 LOAD_DAYS = 365
 """Days of creation that are loaded between two moves of a fresh account's cursor."""
 OPEN_DAYS = 90
@@ -89,6 +90,8 @@ class Efiling(Source):
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"key"}),)
     requests_per_minute: ClassVar[int] = 120
     ways: ClassVar[frozenset[str]] = frozenset({"changes", "history"})
+    batch_size: ClassVar[int] = 200
+    """A request each: more would be lost when a load is cut short."""
 
     def __init__(self) -> None:
         self._zones: dict[str, ZoneInfo] = {}
@@ -149,7 +152,7 @@ class Efiling(Source):
         yield from self._batches(api, listing(api, created(first_day, last_day)), set())
 
     def _load(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:
-        """Every order, by year of creation. Lines that are landed already are not asked for again."""
+        """Every order, by year of creation. Lines already landed are not asked for again."""
         first, listed_on = api.account.settings.started_on, None
         if cursor is not None:
             first, listed_on = date.fromisoformat(cursor["loaded_to"]), cursor["listed_on"]
@@ -201,21 +204,18 @@ def listing(api: Api, filters: Mapping[str, str]) -> Iterator[Listed]:
     """The orders that pass the filters, all pages.
 
     Nothing tells the number of pages where a list is a bare array. The last one is empty, repeats
-    the one before, or has a number of orders that no full page would have.
+    the one before, is shorter than it, or has a number of orders that no full page would have.
     """
-    number, count, least = 1, 0, 0
+    number = 1
     before: list[msgspec.Raw] = []
     while True:
         reply = api.get(ORDERS, {**filters, "page[number]": number})
         items, is_last = _read_page(reply)
         if items and items == before:
             return
-        count += len(items)
-        needed = max(1, ceil(count / PAGE))
-        api.least_requests += needed - least
-        least = needed
+        api.least_requests += bool(items) or number == 1
         yield from (_listed(item, reply) for item in items)
-        if is_last:
+        if is_last or len(items) < len(before):
             return
         number, before = number + 1, items
 
@@ -353,7 +353,7 @@ def _read_page(reply: Reply) -> tuple[list[msgspec.Raw], bool]:
     """The orders of a page, and whether it is the last."""
     items, pagination = _items_in(reply)
     if not isinstance(pagination, dict) or "total_pages" not in pagination:
-        return items, not items or len(items) % 10 != 0
+        return items, len(items) < PAGE and len(items) not in SMALLER_PAGES
     pages, page = pagination["total_pages"], pagination.get("current_page")
     if not (isinstance(pages, int) and isinstance(page, int) and 0 <= pages <= 10**6):
         raise _unreadable(f"tells of page {page!r} of {pages!r}", reply.url)
