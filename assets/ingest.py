@@ -163,7 +163,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
         for table in CANONICAL:
             metadata: dict[str, Any] = {"quarantined": made.quarantined}
             if counts[table] is not None:
-                metadata["dagster/row_count"] = counts[table]
+                metadata["rows_written"] = counts[table]
             yield dg.MaterializeResult(asset_key=[source.name, table], metadata=metadata)
 
     return canonical
