@@ -25,6 +25,7 @@ from schemas.status import DIMENSIONS, status_codes
 
 _SECTION = re.compile(r"^-- section: (\w+)$", re.MULTILINE)
 _TARGETS = ("orders", "order_rows", "order_parties")
+LAKE_TABLES = (*_TARGETS, "quarantine")
 _CHUNK_TABLES = ("landed", "parsed", "versions", "quarantined")
 
 _DEFAULTS: dict[str, dict[str, str]] = {
@@ -66,6 +67,14 @@ _OURS = {
 
 class MappingError(OrderloomError):
     """A source's SQL mapping does not run or gives a column that the canonical schema lacks."""
+
+
+class Unmappable(Exception):
+    """A record's content stops the mapping; says how, without the content."""
+
+
+_OF_THE_DATA = (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfRangeException)
+"""What DuckDB raises for a value, not for the SQL."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +128,32 @@ class Mapper:
     def __exit__(self, *exc: object) -> None:
         self.connection.close()
 
-    def map(self, landed: pa.Table | duckdb.DuckDBPyRelation) -> Mapped:
-        """Canonical records of raw records. `landed` has the columns of the lake's raw table."""
+    def map(self, landed: pa.Table) -> Mapped:
+        """Canonical records of raw records. `landed` has the columns of the lake's raw table.
+
+        A record that the mapping cannot take at all (a key twice in one JSON object, say) is
+        looked for by halves and held in quarantine; the others are mapped.
+        """
+        try:
+            self._take(landed)
+            for name, select in self._sections.items():
+                self._create(f"mapped_{name}" if name in _TARGETS else name, select)
+            return self._finished(_NAMELESS)
+        except Unmappable as fault:
+            if landed.num_rows == 1:
+                return self._held(landed, str(fault))
+            half = landed.num_rows // 2
+            halves = [self.map(landed.slice(0, half)), self.map(landed.slice(half))]
+        return Mapped({t: pa.concat_tables([h.tables[t] for h in halves]) for t in LAKE_TABLES})
+
+    def _held(self, landed: pa.Table, reason: str) -> Mapped:
+        """The one record in quarantine, and nothing else."""
         self._take(landed)
-        for name, select in self._sections.items():
-            self._create(f"mapped_{name}" if name in _TARGETS else name, select)
-        self._quarantine()
+        return self._finished(f"SELECT version_id, {_unmappable(reason)} AS f FROM versions")
+
+    def _finished(self, unread: str) -> Mapped:
+        """What the sections made, and the quarantine; `unread` selects what none of them read."""
+        self._quarantine(unread)
         tables = {table: self._finish(table) for table in _TARGETS}
         tables["quarantine"] = self._arrow("quarantine", "SELECT * FROM quarantined")
         return Mapped(tables)
@@ -137,7 +166,7 @@ class Mapper:
             ("zone", settings.timezone),
             ("currency", settings.currency),
         ):
-            self.connection.execute(f"SET VARIABLE {name} = ?", [value])
+            self.connection.execute(f"SET VARIABLE {name} = CAST(? AS VARCHAR)", [value])
         codes = code_map(self._account)
         self.connection.execute(
             "SET VARIABLE codes = CAST(? AS MAP(VARCHAR, "
@@ -145,7 +174,7 @@ class Mapper:
             [codes],
         )
 
-    def _take(self, landed: pa.Table | duckdb.DuckDBPyRelation) -> None:
+    def _take(self, landed: pa.Table) -> None:
         for name in (*_CHUNK_TABLES, *self._sections, *(f"mapped_{t}" for t in _TARGETS)):
             self.connection.execute(f'DROP TABLE IF EXISTS "{name}"')
         self.connection.register("incoming", landed)
@@ -163,6 +192,8 @@ class Mapper:
     def _create(self, name: str, select: str) -> None:
         try:
             self.connection.execute(f'CREATE TEMP TABLE "{name}" AS {select}')
+        except _OF_THE_DATA as fault:
+            raise Unmappable(_without_values(fault)) from None
         except duckdb.Error as fault:
             raise MappingError(
                 f"section {name} does not run: {str(fault).splitlines()[0]}",
@@ -176,7 +207,7 @@ class Mapper:
         ).fetchall()
         return {name for (name,) in found}
 
-    def _quarantine(self) -> None:
+    def _quarantine(self, unread: str) -> None:
         """Collect every fault; a version with a held one is kept out of the canonical tables."""
         faults = " UNION ALL ".join(
             f"SELECT version_id, unnest(faults) AS f FROM mapped_{table}"
@@ -190,7 +221,7 @@ class Mapper:
             "v.version_id, v.landing_seq, q.f.field AS field, q.f.reason AS reason, "
             "q.f.value AS value, q.f.is_held AS is_held, v.fetched_at, v.run_id, "
             f"CAST({SCHEMA_VERSION} AS SMALLINT) AS schema_version "
-            f"FROM ({faults or _NO_FAULTS} UNION ALL {_NAMELESS}) AS q "
+            f"FROM ({faults or _NO_FAULTS} UNION ALL {unread}) AS q "
             "JOIN versions AS v ON v.version_id = q.version_id ORDER BY v.landing_seq, field"
         )
 
@@ -234,7 +265,24 @@ class Mapper:
         return "SELECT version_id, COUNT(*) AS row_count FROM mapped_order_rows GROUP BY version_id"
 
     def _arrow(self, table: str, select: str) -> pa.Table:
-        return self.connection.execute(select).to_arrow_table().cast(LAKE[table])
+        try:
+            found = self.connection.execute(select).to_arrow_table()
+        except _OF_THE_DATA as fault:
+            raise Unmappable(_without_values(fault)) from None
+        for field in LAKE[table]:
+            if not field.nullable and found[field.name].null_count:
+                raise Unmappable(f"{table}.{field.name} is empty")
+        return found.cast(LAKE[table])
+
+
+def _without_values(fault: duckdb.Error) -> str:
+    """An error's first line up to the value that it quotes, which may be personal."""
+    return re.split("[\"'(]", str(fault).splitlines()[0], maxsplit=1)[0].strip(" :")
+
+
+def _unmappable(reason: str) -> str:
+    literal = reason.replace("'", "''")
+    return f"fault('body', 'cannot be mapped: {literal}', NULL, TRUE)"
 
 
 _NO_FAULTS = (

@@ -136,6 +136,19 @@ def test_one_bad_order_is_held_and_the_others_go_on(
     assert _rows(lake, "order_rows", "DISTINCT order_key") == [("brightpearl:acme:2",)]
 
 
+def test_a_key_twice_in_one_object_holds_that_order_alone(
+    lake: Lake, ledger: Ledger, landing: Landing, account: Account
+) -> None:
+    """Which the mapping cannot take at all: found by halves."""
+    twice = _order(3).replace(b'"orderRows"', b'"customFields": {"A": 1, "A": 2}, "orderRows"')
+    landing.land([_record(n, _order(n)) for n in (1, 2)] + [_record(3, twice)])
+    landing.land([_record(n, _order(n)) for n in (4, 5)])
+    made = Normaliser(account, lake, ledger).drain()
+    assert (made.orders, made.quarantined) == (4, 1)
+    assert _rows(lake, "quarantine", "source_order_id, field, is_held") == [("3", "body", True)]
+    assert "twice" not in str(_rows(lake, "quarantine", "reason, value"))
+
+
 def test_a_date_that_is_none_costs_the_field_not_the_order(
     lake: Lake, ledger: Ledger, landing: Landing, account: Account
 ) -> None:
