@@ -214,6 +214,11 @@ class Mapper:
             for table in _TARGETS
             if "faults" in self._columns(f"mapped_{table}")
         )
+        given = self._columns("mapped_order_rows")
+        if given:
+            unread += f" UNION ALL {_ROW_TWICE}"
+        if "options" in given:
+            unread += f" UNION ALL {_OPTION_TWICE}"
         self.connection.execute(
             "CREATE TEMP TABLE quarantined AS "
             "SELECT getvariable('source_system') AS source_system, "
@@ -288,6 +293,15 @@ def _unmappable(reason: str) -> str:
 _NO_FAULTS = (
     "SELECT CAST(NULL AS VARCHAR) AS version_id, CAST(NULL AS STRUCT(field VARCHAR, "
     "reason VARCHAR, value VARCHAR, is_held BOOLEAN)) AS f WHERE FALSE"
+)
+_ROW_TWICE = (
+    "SELECT DISTINCT version_id, fault('order rows', 'a row id occurs twice', NULL, TRUE) AS f "
+    "FROM mapped_order_rows GROUP BY version_id, order_row_key HAVING COUNT(*) > 1"
+)
+_OPTION_TWICE = (  # readers of a MAP refuse it
+    "SELECT version_id, fault('options', 'a name occurs twice', NULL, TRUE) AS f "
+    "FROM mapped_order_rows "
+    "WHERE len(map_keys(options)) <> len(list_distinct(map_keys(options)))"
 )
 _NAMELESS = (
     "SELECT version_id, CASE WHEN source_order_id IS NULL "

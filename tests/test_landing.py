@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from assets.landing import Landing, without
+from assets.mapping import Mapper
 from assets.normalise import WRITTEN, Normaliser
 from assets.sources import source
 from assets.sources.base import Record
@@ -136,17 +137,44 @@ def test_one_bad_order_is_held_and_the_others_go_on(
     assert _rows(lake, "order_rows", "DISTINCT order_key") == [("brightpearl:acme:2",)]
 
 
-def test_a_key_twice_in_one_object_holds_that_order_alone(
+def test_a_record_that_stops_the_mapping_is_found_by_halves_and_held_alone(
+    account: Account, landing: Landing, lake: Lake
+) -> None:
+    landing.land([_record(number, _order(number)) for number in range(1, 8)])
+    mapping = {
+        "parsed": "SELECT * FROM landed",
+        "orders": "SELECT order_key, version_id, CAST(CAST(CASE source_order_id WHEN '3' "
+        "THEN 'personal' ELSE '1' END AS INTEGER) AS VARCHAR) AS order_number FROM parsed",
+    }
+    with duckdb.connect() as connection, Mapper(account, mapping) as mapper:
+        raw = lake.read(connection, "raw").to_arrow_table()
+        mapped = mapper.map(raw)
+    assert sorted(mapped.tables["orders"]["source_order_id"].to_pylist()) == list("124567")
+    (held,) = mapped.tables["quarantine"].to_pylist()
+    assert (held["source_order_id"], held["field"], held["is_held"]) == ("3", "body", True)
+    assert "personal" not in str(held)
+
+
+def test_an_option_twice_in_one_row_holds_that_order_alone(
     lake: Lake, ledger: Ledger, landing: Landing, account: Account
 ) -> None:
-    """Which the mapping cannot take at all: found by halves."""
-    twice = _order(3).replace(b'"orderRows"', b'"customFields": {"A": 1, "A": 2}, "orderRows"')
-    landing.land([_record(n, _order(n)) for n in (1, 2)] + [_record(3, twice)])
-    landing.land([_record(n, _order(n)) for n in (4, 5)])
-    made = Normaliser(account, lake, ledger).drain()
-    assert (made.orders, made.quarantined) == (4, 1)
-    assert _rows(lake, "quarantine", "source_order_id, field, is_held") == [("3", "body", True)]
-    assert "twice" not in str(_rows(lake, "quarantine", "reason, value"))
+    twice = _order(3).replace(
+        b'"rowValue"', b'"productOptions": {"Size": "L", "Size": "M"}, "rowValue"'
+    )
+    landing.land([_record(1, _order(1)), _record(3, twice)])
+    Normaliser(account, lake, ledger).drain()
+    assert _rows(lake, "orders", "source_order_id") == [("1",)]
+    assert _rows(lake, "quarantine", "source_order_id, field") == [("3", "options")]
+
+
+def test_a_row_id_twice_in_one_order_holds_that_order_alone(
+    lake: Lake, ledger: Ledger, landing: Landing, account: Account
+) -> None:
+    twice = _order(3).replace(b'"orderRows": {', b'"orderRows": {"1": {}, ')
+    landing.land([_record(1, _order(1)), _record(3, twice)])
+    Normaliser(account, lake, ledger).drain()
+    assert _rows(lake, "orders", "source_order_id") == [("1",)]
+    assert _rows(lake, "quarantine", "source_order_id, reason") == [("3", "a row id occurs twice")]
 
 
 def test_a_date_that_is_none_costs_the_field_not_the_order(
