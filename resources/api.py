@@ -105,7 +105,7 @@ class Api:
         self.requests = 0
         """Sent so far: logins, redirects, throttled and failed ones included."""
         self.first_server_time: datetime | None = None
-        """The Date header of the first reply that had one, UTC."""
+        """The API's time at the first reply, UTC: its Date header, or ours where it has none."""
         self.server_time: datetime | None = None
         """The Date header of the newest such reply, UTC."""
         self._dialect = dialect
@@ -283,7 +283,8 @@ class Api:
     def _noted(self, reply: Reply) -> Reply:
         with self._lock:
             self.server_time = reply.server_time or self.server_time
-            self.first_server_time = self.first_server_time or self.server_time
+            if self.first_server_time is None:
+                self.first_server_time = self.server_time or reply.fetched_at
             under_way = self._under_way
         spare = self._dialect.spare(reply)
         if spare is not None and spare[0] <= under_way:

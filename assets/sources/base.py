@@ -46,6 +46,8 @@ class Batch:
 class Until:
     """The upper bound of a run: the server's time at its first reply, less a margin.
 
+    Of a server that does not tell its time, ours is taken.
+
     Fixed once, so that an order changed while the run reads is left to the next run. Asked for
     before the first reply it raises LookupError: a source asks its first question without it.
     """
@@ -79,9 +81,9 @@ class Source(ABC):
     ways: ClassVar[frozenset[str]]
     """Which of changes, history, sweep and push this API has."""
     never_stored: ClassVar[frozenset[str]] = frozenset()
-    """Top-level keys of an order that are removed before anything is kept."""
+    """Keys of an order that are removed before anything is kept; `a.b` is key b inside key a."""
     volatile: ClassVar[frozenset[str]] = frozenset()
-    """Top-level keys that change without the order changing: kept, but left out of its hash."""
+    """Keys that change without the order changing, written likewise: kept, but not hashed."""
     margin: ClassVar[timedelta] = timedelta(minutes=2)
     """A cursor stays this far behind the server's time, for orders committed late."""
     batch_size: ClassVar[int] = 2000
