@@ -47,6 +47,7 @@ def build() -> dg.AssetsDefinition:
             group_name="marts",
             automation_condition=condition,
             kinds={"duckdb"},
+            skippable=True,
             description=meaning,
         )
         for name, meaning in described.items()
@@ -60,13 +61,14 @@ def build() -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         with plainly():
             made = workshop.warehouse.publish(MARTS, reference(workshop), rebuild=config.rebuild)
-        context.log.info("published" if made.published else "nothing new to publish")
-        if made.faults:
-            context.log.error(held_back(made))
-        counts = workshop.warehouse.row_counts() if made.published else {}
+        if not made.published:
+            if made.faults:
+                raise dg.Failure(description=held_back(made), allow_retries=False)
+            context.log.info("nothing is new: the published file stays as it is")
+            return
+        counts = workshop.warehouse.row_counts()
         for name in described:
             metadata: dict[str, Any] = {
-                "published": made.published,
                 "file": dg.MetadataValue.path(str(made.path)),
                 "seconds": round(made.seconds, 3),
             }
