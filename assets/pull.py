@@ -135,7 +135,8 @@ class Puller:
                     pull.waited_seconds = api.waited
                     pull.seconds = time.monotonic() - began
         except BaseException as fault:
-            error = str(fault) or type(fault).__name__
+            is_stop = not isinstance(fault, Exception)
+            error = "interrupted" if is_stop else str(fault) or type(fault).__name__
             self.ledger.finish_run(pull.run_id, "failed", error=error, **pull.numbers())
             raise
         self.ledger.finish_run(pull.run_id, "succeeded", **pull.numbers())

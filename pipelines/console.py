@@ -59,6 +59,7 @@ class Watch:
         self._orders = 0
         self._requests = 0
         self._told = 0.0
+        self._silent_until = 0.0
 
     def __enter__(self) -> Self:
         if self._live:
@@ -87,19 +88,22 @@ class Watch:
         waiting = ""
         if progress.waiting_for:
             waiting = f", waiting {progress.seconds:.0f} s for {progress.waiting_for}"
-        self._show(waiting)
+        is_long = progress.seconds >= PLAIN_EVERY
+        self._show(waiting, at_once=is_long and time.monotonic() >= self._silent_until)
+        if is_long:  # several threads wait for the same thing, and each says so
+            self._silent_until = time.monotonic() + progress.seconds
 
     def landed(self, pull: Pull) -> None:
         """Called after every landing commit."""
         self._orders = pull.counts.received
         self._show("")
 
-    def _show(self, waiting: str) -> None:
+    def _show(self, waiting: str, *, at_once: bool = False) -> None:
         line = f"{self._account}: {self._orders:,} orders, {self._requests:,} requests{waiting}"
         with self._lock:
             if self._live:
                 self._bar.update(self._task, description=line)
-            elif time.monotonic() - self._told >= PLAIN_EVERY:
+            elif at_once or time.monotonic() - self._told >= PLAIN_EVERY:
                 self._told = time.monotonic()
                 out.print(f"  ... {line}")
 

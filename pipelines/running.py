@@ -123,7 +123,18 @@ class Runner(AbstractContextManager["Runner"]):
             run_config={"loggers": {"console": {}}, **(config or {})},
             raise_on_error=False,
         )
+        if _was_interrupted(result):
+            raise KeyboardInterrupt
         return Ran(result.run_id, result.success, _problem(result), _metadata(result))
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether Ctrl-C ended a step: Dagster takes it for a failure like any other."""
+    errors = [e.step_failure_data.error for e in result.all_events if e.is_step_failure]
+    return any(
+        error is not None and "DagsterExecutionInterruptedError" in error.to_string()
+        for error in errors
+    )
 
 
 def _problem(result: dg.ExecuteInProcessResult) -> str | None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from click.testing import CliRunner, Result
 
+from assets.known import Landed
 from pipelines.cli import main
 from sandbox.server import Sandbox
 from tests.home import open_sandbox, point_at
@@ -247,3 +252,26 @@ def test_an_impossible_backfill_is_explained(
     assert result.exit_code != 0
     assert named in result.stderr
     assert box.requests("brightpearl.acme") == 0
+
+
+def test_ctrl_c_keeps_what_was_landed_and_the_next_sync_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted in a wait for the budget: the wait ends, and so does the command."""
+    key = "efiling.formations"
+    with Sandbox(lifted=False, sources=("efiling",)) as box:
+        workshop = point_at(box, tmp_path, monkeypatch)
+        command = [Path(sys.executable).with_name("orderloom"), "sync"]
+        process = subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True)
+        assert process.stdout is not None
+        shown = next(line for line in process.stdout if "waiting" in line)
+        process.send_signal(signal.SIGINT)
+        rest, complaint = process.communicate(timeout=60)
+        assert process.returncode == 130, complaint
+        assert key in shown
+        assert "interrupted" in complaint
+        assert "Traceback" not in rest + complaint
+        landed = Landed(workshop.lake, workshop.accounts.get(key)).last_seq
+        assert landed >= 60
+        (failed,) = workshop.ledger.runs()
+        assert (failed["outcome"], failed["error"]) == ("failed", "interrupted")

@@ -90,7 +90,8 @@ class Efiling(Source):
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"key"}),)
     requests_per_minute: ClassVar[int] = 120
     ways: ClassVar[frozenset[str]] = frozenset({"changes", "history"})
-    batch_size: ClassVar[int] = 200
+    batch_size: ClassVar[int] = 60
+    """Half a minute of lines at the default budget: that much at most is asked for again."""
     """A request each: more would be lost when a load is cut short."""
 
     def __init__(self) -> None:
