@@ -61,7 +61,22 @@ SELECT
         text_of(entry.value.rowValue.rowTax.currencyCode),
         text_of(entry.value.productPrice.currencyCode),
         text_of(o.currency.orderCurrencyCode)
-    ]) AS currencies
+    ]) AS currencies,
+    CASE
+        WHEN entry.value.quantity.magnitude IS NULL OR entry.value.productPrice.value IS NULL
+            OR entry.value.rowValue.rowNet.value IS NULL OR entry.value.itemCost.value IS NULL
+            OR entry.value.rowValue.rowTax.value IS NULL
+            OR entry.value.composition.bundleParent IS NULL
+        THEN misfits(
+            json_extract(o.orderRows, '$."' || entry.key || '"'),
+            'OBJECT',
+            [
+                '$', '$.quantity', '$.productPrice', '$.itemCost', '$.composition', '$.rowValue',
+                '$.rowValue.rowNet', '$.rowValue.rowTax'
+            ],
+            TRUE
+        )
+    END AS misfits
 FROM (
     SELECT
         order_key,
@@ -71,27 +86,17 @@ FROM (
             map_entries(
                 json_transform(
                     o.orderRows,
-                    '"MAP(VARCHAR, STRUCT('
-                    || 'orderRowSequence VARCHAR, '
-                    || 'productId VARCHAR, '
-                    || 'productName VARCHAR, '
-                    || 'productSku VARCHAR, '
+                    '"MAP(VARCHAR, STRUCT(orderRowSequence VARCHAR, productId VARCHAR, '
+                    || 'productName VARCHAR, productSku VARCHAR, '
                     || 'quantity STRUCT(magnitude VARCHAR), '
                     || 'itemCost STRUCT(currencyCode VARCHAR, value VARCHAR), '
                     || 'productPrice STRUCT(currencyCode VARCHAR, value VARCHAR), '
-                    || 'discountPercentage VARCHAR, '
-                    || 'rowValue STRUCT('
-                    || 'taxRate VARCHAR, '
-                    || 'taxCode VARCHAR, '
-                    || 'taxCalculator VARCHAR, '
-                    || 'taxClassId VARCHAR, '
+                    || 'discountPercentage VARCHAR, rowValue STRUCT(taxRate VARCHAR, '
+                    || 'taxCode VARCHAR, taxCalculator VARCHAR, taxClassId VARCHAR, '
                     || 'rowNet STRUCT(currencyCode VARCHAR, value VARCHAR), '
                     || 'rowTax STRUCT(currencyCode VARCHAR, value VARCHAR)), '
-                    || 'productOptions MAP(VARCHAR, VARCHAR), '
-                    || 'nominalCode VARCHAR, '
-                    || 'composition STRUCT('
-                    || 'bundleParent VARCHAR, '
-                    || 'bundleChild VARCHAR, '
+                    || 'productOptions JSON, nominalCode VARCHAR, '
+                    || 'composition STRUCT(bundleParent VARCHAR, bundleChild VARCHAR, '
                     || 'parentOrderRowId VARCHAR)))"'
                 )
             )
@@ -151,17 +156,12 @@ SELECT
         totals_check_of(money_of(o.totalValue.taxAmount), s.rows_tax, s.row_count)
     ) AS totals_check,
     text_of(o.priceModeCode) AS price_mode,
-    CASE
-        WHEN is_mapped('order_status', o.orderStatus.orderStatusId)
-        THEN code_of('order_status', o.orderStatus.orderStatusId)
-        WHEN moment_of(o.closedOn) IS NOT NULL THEN 'completed'
-        ELSE 'open'
-    END AS order_status,
-    CASE
-        WHEN is_mapped('order_status', o.orderStatus.orderStatusId)
-        THEN code_basis_of('order_status', o.orderStatus.orderStatusId)
-        ELSE 'derived'
-    END AS order_status_basis,
+    COALESCE(
+        entry_of('order_status', o.orderStatus.orderStatusId).code,
+        IF(moment_of(o.closedOn) IS NULL, 'open', 'completed')
+    ) AS order_status,
+    COALESCE(entry_of('order_status', o.orderStatus.orderStatusId).basis, 'derived')
+        AS order_status_basis,
     o.orderStatus.orderStatusId AS source_status_code,
     o.orderStatus.name AS source_status_name,
     code_of('payment_status', o.orderPaymentStatus) AS payment_status,
@@ -195,38 +195,18 @@ SELECT
         }
     ) AS invoices,
     list_concat(
-        list_transform(
-            map_entries(o.customFields),
-            lambda f: {
-                'field_code': f.key,
-                'value_json': CAST(f.value AS VARCHAR),
-                'value_text': COALESCE(f.value ->> '$.value', f.value ->> '$'),
-                'is_null': f.value IS NULL
-            }
-        ),
-        list_transform(
-            o.nullCustomFields,
-            lambda c: {
-                'field_code': c,
-                'value_json': CAST(NULL AS VARCHAR),
-                'value_text': CAST(NULL AS VARCHAR),
-                'is_null': TRUE
-            }
-        )
+        list_transform(map_entries(o.customFields), lambda f: custom_field(f.key, f.value)),
+        list_transform(o.nullCustomFields, lambda c: custom_field(c, CAST(NULL AS JSON)))
     ) AS custom_fields,
     to_json({
         'channelt_id': whole_of(reference_of(o.assignment.current.channeltId)),
         'project_id': whole_of(reference_of(o.assignment.current.projectId)),
         'lead_source_id': whole_of(reference_of(o.assignment.current.leadSourceId)),
         'team_id': whole_of(reference_of(o.assignment.current.teamId)),
-        'created_by_id': whole_of(o.createdById),
-        'price_list_id': whole_of(o.priceListId),
-        'cost_price_list_id': whole_of(o.costPriceListId),
-        'acknowledged': whole_of(o.acknowledged),
-        'is_dropship': boolean_of(o.isDropship),
-        'historical_order': boolean_of(o.historicalOrder),
-        'tax': o.state.tax,
-        'errors': o.tax.errors,
+        'created_by_id': whole_of(o.createdById), 'price_list_id': whole_of(o.priceListId),
+        'cost_price_list_id': whole_of(o.costPriceListId), 'acknowledged': whole_of(o.acknowledged),
+        'is_dropship': boolean_of(o.isDropship), 'historical_order': boolean_of(o.historicalOrder),
+        'tax': o.state.tax, 'errors': o.tax.errors,
         'delivery_date': o.delivery.deliveryDate
     }) AS source_fields,
     present([
@@ -249,42 +229,55 @@ SELECT
     ]) AS quality_flags,
     whole_of(o.version) AS source_version,
     'complete' AS rows_state,
-    present([
-        absent('orderTypeCode', o.orderTypeCode),
-        absent('createdOn', o.createdOn),
-        unread_moment('placedOn', o.placedOn),
-        unread('createdOn', o.createdOn, moment_of(o.createdOn), 'not a moment', TRUE),
-        unread_moment('updatedOn', o.updatedOn),
-        unread_moment('closedOn', o.closedOn),
-        unread_moment('delivery.deliveryDate', o.delivery.deliveryDate),
-        unread_money('totalValue.net', o.totalValue.net),
-        unread_money('totalValue.taxAmount', o.totalValue.taxAmount),
-        unread_money('totalValue.total', o.totalValue.total),
-        unread_money('totalValue.baseNet', o.totalValue.baseNet),
-        unread_money('totalValue.baseTaxAmount', o.totalValue.baseTaxAmount),
-        unread_money('totalValue.baseTotal', o.totalValue.baseTotal),
-        unread(
-            'currency.exchangeRate',
-            o.currency.exchangeRate,
-            rate_of(o.currency.exchangeRate),
-            'not a rate of at most 8 decimals',
+    list_concat(
+        present([
+            absent('orderTypeCode', o.orderTypeCode), absent('createdOn', o.createdOn),
+            unread_moment('placedOn', o.placedOn),
+            unread('createdOn', o.createdOn, moment_of(o.createdOn), 'not a moment', TRUE),
+            unread_moment('updatedOn', o.updatedOn), unread_moment('closedOn', o.closedOn),
+            unread_moment('delivery.deliveryDate', o.delivery.deliveryDate),
+            unread_money('totalValue.net', o.totalValue.net),
+            unread_money('totalValue.taxAmount', o.totalValue.taxAmount),
+            unread_money('totalValue.total', o.totalValue.total),
+            unread_money('totalValue.baseNet', o.totalValue.baseNet),
+            unread_money('totalValue.baseTaxAmount', o.totalValue.baseTaxAmount),
+            unread_money('totalValue.baseTotal', o.totalValue.baseTotal),
+            unread_rate('currency.exchangeRate', o.currency.exchangeRate),
+            unread_boolean('currency.fixedExchangeRate', o.currency.fixedExchangeRate),
+            unread_boolean('isDropship', o.isDropship),
+            unread_boolean('historicalOrder', o.historicalOrder),
+            absent('orderRows', CAST(o.orderRows AS VARCHAR)),
+            unread_whole('version', o.version), unread_whole('acknowledged', o.acknowledged),
+            unread_whole('createdById', o.createdById), unread_whole('priceListId', o.priceListId),
+            unread_whole('costPriceListId', o.costPriceListId),
+            unread_whole('assignment.current.projectId', o.assignment.current.projectId),
+            unread_whole('assignment.current.channeltId', o.assignment.current.channeltId),
+            unread_whole('assignment.current.leadSourceId', o.assignment.current.leadSourceId),
+            unread_whole('assignment.current.teamId', o.assignment.current.teamId)
+        ]),
+        present(list_transform(o.invoices, lambda i: unread_day('invoices[].dueDate', i.dueDate))),
+        present(list_transform(o.invoices, lambda i: unread_day('invoices[].taxDate', i.taxDate))),
+        misfits(body, 'ARRAY', ['$.invoices', '$.tax.errors', '$.nullCustomFields'], FALSE),
+        misfits(body, 'OBJECT', ['$.totalValue', '$.orderRows'], TRUE),
+        misfits(
+            body,
+            'OBJECT',
+            [
+                '$.state', '$.tax', '$.orderStatus', '$.delivery', '$.currency', '$.assignment',
+                '$.assignment.current', '$.parties', '$.parties.customer', '$.parties.supplier',
+                '$.parties.delivery', '$.parties.billing', '$.customFields', '$.invoices[0]'
+            ],
             FALSE
-        ),
-        CASE
-            WHEN o.orderRows IS NULL OR json_type(o.orderRows) <> 'OBJECT'
-            THEN fault('orderRows', 'required, but not an object', CAST(o.orderRows AS VARCHAR), TRUE)
-        END
-    ]) AS faults
+        )
+    ) AS faults
 FROM parsed AS p
 LEFT JOIN (
     SELECT
         version_id,
         COUNT(*) AS row_count,
-        SUM(row_net) AS rows_net,
-        SUM(row_tax) AS rows_tax,
-        bool_or(
-            abs(row_tax - row_net * percent_of(r.rowValue.taxRate) / 100) > 0.011
-        ) AS odd_tax,
+        CASE WHEN COUNT(row_net) = COUNT(*) THEN SUM(row_net) END AS rows_net,
+        CASE WHEN COUNT(row_tax) = COUNT(*) THEN SUM(row_tax) END AS rows_tax,
+        bool_or(abs(row_tax - row_net * percent_of(r.rowValue.taxRate) / 100) > 0.011) AS odd_tax,
         bool_or(len(currencies) > 1) AS odd_currency
     FROM row_parts
     GROUP BY version_id
@@ -297,7 +290,7 @@ SELECT
     version_id,
     row_key_of(order_key, row_id) AS order_row_key,
     row_id AS source_row_id,
-    whole_of(r.orderRowSequence) AS row_no,
+    integer_of(r.orderRowSequence) AS row_no,
     CASE
         WHEN boolean_of(r.composition.bundleParent) THEN 'bundle_parent'
         WHEN boolean_of(r.composition.bundleChild) THEN 'bundle_component'
@@ -323,27 +316,33 @@ SELECT
         text_of(order_currency)
     ) AS currency,
     text_of(r.nominalCode) AS ledger_code,
-    r.productOptions AS options,
+    json_transform(r.productOptions, '"MAP(VARCHAR, VARCHAR)"') AS options,
     to_json({
         'tax_calculator': r.rowValue.taxCalculator,
         'tax_class_id': whole_of(r.rowValue.taxClassId)
     }) AS source_fields,
     CASE WHEN row_net IS NULL THEN 'none' ELSE 'row_total' END AS amount_basis,
     row_hash(r) AS content_hash,
-    present([
-        unread_money('quantity.magnitude', r.quantity.magnitude),
-        unread_money('itemCost.value', r.itemCost.value),
-        unread_money('productPrice.value', r.productPrice.value),
-        unread_money('rowValue.rowNet.value', r.rowValue.rowNet.value),
-        unread_money('rowValue.rowTax.value', r.rowValue.rowTax.value),
-        unread(
-            'orderRowSequence',
-            r.orderRowSequence,
-            whole_of(r.orderRowSequence),
-            'not a whole number',
-            FALSE
-        )
-    ]) AS faults
+    list_concat(
+        misfits,
+        present([
+            unread_money('quantity.magnitude', r.quantity.magnitude),
+            unread_money('itemCost.value', r.itemCost.value),
+            unread_money('productPrice.value', r.productPrice.value),
+            unread_money('rowValue.rowNet.value', r.rowValue.rowNet.value),
+            unread_money('rowValue.rowTax.value', r.rowValue.rowTax.value),
+            unread_percent('discountPercentage', r.discountPercentage),
+            unread_percent('rowValue.taxRate', r.rowValue.taxRate),
+            unread_whole('rowValue.taxClassId', r.rowValue.taxClassId),
+            unread_integer('orderRowSequence', r.orderRowSequence),
+            unread_boolean('composition.bundleParent', r.composition.bundleParent),
+            unread_boolean('composition.bundleChild', r.composition.bundleChild),
+            CASE
+                WHEN json_type(r.productOptions) <> 'OBJECT' AND r.productOptions <> '[]'
+                THEN fault('productOptions', 'not an object', NULL, FALSE)
+            END
+        ])
+    ) AS faults
 FROM row_parts
 
 -- section: order_parties
@@ -395,5 +394,5 @@ FROM (
             ]) AS party
         FROM parsed
     ) AS unnested
-    WHERE party.body IS NOT NULL
+    WHERE json_type(party.body) = 'OBJECT'
 ) AS read

@@ -33,12 +33,12 @@ SELECT
     regexp_replace(reference_of(o.created_at), digits, written) AS created,
     regexp_replace(reference_of(o.updated_at), digits, written) AS updated,
     regexp_replace(reference_of(o.invoiced_at), digits, written) AS invoiced,
-    regexp_replace(reference_of(o.cancelled_at), digits, written) AS cancelled
+    regexp_replace(NULLIF(reference_of(o.cancelled_at), 'false'), digits, written) AS cancelled
 FROM (
     SELECT
         version_id,
         o,
-        '^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$' AS digits,
+        '^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\.0)?$' AS digits,
         '\1-\2-\3 \4:\5:\6' AS written
     FROM parsed
 ) AS read
@@ -224,30 +224,34 @@ SELECT
         ELSE 'assumed_unit'
     END AS amount_basis,
     row_hash(item) AS content_hash,
-    present([
-        CASE
-            WHEN json_type(item) <> 'OBJECT' THEN fault('orderlines[]', 'not an object', NULL, TRUE)
-        END,
-        CASE
-            WHEN text_of(r.order_id) <> source_order_id
-            THEN fault('orderlines[].order_id', 'not the order asked for', r.order_id, TRUE)
-        END,
-        unread_money('orderlines[].quantity', r.quantity),
-        unread_money('orderlines[].price', r.price),
-        unread_money('orderlines[].tax', r.tax),
-        CASE
-            WHEN row_net IS NULL AND money_of(r.quantity) * money_of(r.price) IS NOT NULL
-            THEN fault(
-                'orderlines[].price',
-                'times quantity is not an amount of at most 4 decimals',
-                r.price,
-                FALSE
-            )
-        END,
-        unread_boolean('orderlines[].product.is_service', r.product.is_service),
-        unread_boolean('orderlines[].product.is_incorporation', r.product.is_incorporation),
-        unread_boolean('orderlines[].product.taxable', r.product.taxable)
-    ]) AS faults
+    list_concat(
+        misfits(item, 'OBJECT', ['$.product', '$.package', '$.incorporation', '$.officer'], FALSE),
+        present([
+            CASE
+                WHEN json_type(item) <> 'OBJECT'
+                THEN fault('orderlines[]', 'not an object', NULL, TRUE)
+            END,
+            CASE
+                WHEN text_of(r.order_id) <> source_order_id
+                THEN fault('orderlines[].order_id', 'not the order asked for', r.order_id, TRUE)
+            END,
+            unread_money('orderlines[].quantity', r.quantity),
+            unread_money('orderlines[].price', r.price),
+            unread_money('orderlines[].tax', r.tax),
+            CASE
+                WHEN row_net IS NULL AND money_of(r.quantity) * money_of(r.price) IS NOT NULL
+                THEN fault(
+                    'orderlines[].price',
+                    'times quantity is not an amount of at most 4 decimals',
+                    r.price,
+                    FALSE
+                )
+            END,
+            unread_boolean('orderlines[].product.is_service', r.product.is_service),
+            unread_boolean('orderlines[].product.is_incorporation', r.product.is_incorporation),
+            unread_boolean('orderlines[].product.taxable', r.product.taxable)
+        ])
+    ) AS faults
 FROM row_parts
 
 -- section: order_parties

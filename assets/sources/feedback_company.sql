@@ -176,33 +176,36 @@ SELECT
             unread_boolean('is_sent', i.is_sent),
             unread_boolean('is_reminder_sent', i.is_reminder_sent)
         ])
-        ELSE present([
-            absent('external_id', r.external_id),
-            lacking('customer.email', r.customer ->> '$.email'),
-            unread_boolean('response.success', success),
-            unread(
-                'invitation.delay.amount',
-                w.delay.amount,
-                TRY_CAST(whole_of(w.delay.amount) AS INTEGER),
-                'not a whole number',
-                FALSE
-            ),
-            unread(
-                'invitation.reminder.amount',
-                w.reminder.amount,
-                TRY_CAST(whole_of(w.reminder.amount) AS INTEGER),
-                'not a whole number',
-                FALSE
-            ),
-            CASE
-                WHEN json_type(r.products) NOT IN ('ARRAY', 'NULL')
-                THEN fault('products', 'not an array', CAST(r.products AS VARCHAR), TRUE)
-            END,
-            CASE
-                WHEN json_type(r.invitation) NOT IN ('OBJECT', 'NULL')
-                THEN fault('invitation', 'not an object', CAST(r.invitation AS VARCHAR), FALSE)
-            END
-        ])
+        ELSE list_concat(
+            misfits(order_body, 'OBJECT', ['$.invitation.delay', '$.invitation.reminder'], FALSE),
+            present([
+                absent('external_id', r.external_id),
+                lacking('customer.email', r.customer ->> '$.email'),
+                unread_boolean('response.success', success),
+                unread(
+                    'invitation.delay.amount',
+                    w.delay.amount,
+                    TRY_CAST(whole_of(w.delay.amount) AS INTEGER),
+                    'not a whole number',
+                    FALSE
+                ),
+                unread(
+                    'invitation.reminder.amount',
+                    w.reminder.amount,
+                    TRY_CAST(whole_of(w.reminder.amount) AS INTEGER),
+                    'not a whole number',
+                    FALSE
+                ),
+                CASE
+                    WHEN json_type(r.products) NOT IN ('ARRAY', 'NULL')
+                    THEN fault('products', 'not an array', CAST(r.products AS VARCHAR), TRUE)
+                END,
+                CASE
+                    WHEN json_type(r.invitation) NOT IN ('OBJECT', 'NULL')
+                    THEN fault('invitation', 'not an object', CAST(r.invitation AS VARCHAR), FALSE)
+                END
+            ])
+        )
     END AS faults
 FROM parsed AS p
 JOIN invitation_parts AS w ON w.version_id = p.version_id

@@ -14,6 +14,12 @@ CREATE OR REPLACE MACRO items_of(x) AS
         WHEN 'OBJECT' THEN json_extract(x, '$.*')
     END;
 
+-- Whether what an array or an object holds is again such a list, not an item.
+CREATE OR REPLACE MACRO is_group(x) AS
+    json_type(x) = 'ARRAY'
+    OR json_type(x) = 'OBJECT'
+        AND NOT json_exists(x, '$.order_option_name')
+        AND json_type(json_extract(x, '$.*')[1]) IN ('OBJECT', 'ARRAY');
 -- Numbers: exact, or NULL. A value with more decimals than fit is NULL, never rounded.
 CREATE OR REPLACE MACRO exact(x) AS
     CASE WHEN NOT contains(x, '_') THEN TRY_CAST(x AS DECIMAL(38, 18)) END;
@@ -25,16 +31,41 @@ CREATE OR REPLACE MACRO percent_of(x) AS
     CASE WHEN exact(x) = TRY_CAST(x AS DECIMAL(9, 4)) THEN TRY_CAST(x AS DECIMAL(9, 4)) END;
 CREATE OR REPLACE MACRO whole_of(x) AS
     CASE WHEN exact(x) = TRY_CAST(x AS BIGINT) THEN TRY_CAST(x AS BIGINT) END;
+CREATE OR REPLACE MACRO integer_of(x) AS TRY_CAST(whole_of(x) AS INTEGER);
 CREATE OR REPLACE MACRO boolean_of(x) AS
-    CASE lower(x) WHEN 'true' THEN TRUE WHEN '1' THEN TRUE WHEN 'false' THEN FALSE WHEN '0' THEN FALSE END;
+    CASE WHEN lower(x) IN ('true', '1') THEN TRUE WHEN lower(x) IN ('false', '0') THEN FALSE END;
 
--- Moments: years outside 1900 to 2199 are no dates (a recorded one is -000001-11-30).
-CREATE OR REPLACE MACRO plausible(t) AS CASE WHEN year(t) BETWEEN 1900 AND 2199 THEN t END;
-CREATE OR REPLACE MACRO has_offset(x) AS
-    regexp_matches(x, '[T ][0-9]{2}:[0-9]{2}.*(Z|z|[+-][0-9]{2}:?[0-9]{2})$');
+-- A stamp is a date, a date and a clock time, or these and an offset: Z, UTC, +05, +0530, +05:30.
+-- Years outside 1900 to 2199 are no dates (a recorded one is -000001-11-30).
+CREATE OR REPLACE MACRO is_stamp(x) AS
+    regexp_full_match(
+        x,
+        '(19|2[01])[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}'
+        || '([T ][0-9]{1,2}:[0-9:.]+( ?(Z|z|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?))?)?'
+    );
+-- The usual forms come first: an extraction costs ten times as much.
+CREATE OR REPLACE MACRO offset_text(x) AS
+    CASE
+        WHEN x[-1] = 'Z' THEN 'Z'
+        WHEN x[-6] IN ('+', '-') AND x[-3] = ':' THEN x[-6:]
+        WHEN x[-3] = ':' AND length(x) = 19 THEN ''
+        ELSE regexp_extract(x, '[T ][0-9]{1,2}:[0-9:.]+ ?(z|UTC|GMT|[+-][0-9]{2,4})$', 1)
+    END;
+CREATE OR REPLACE MACRO has_offset(x) AS offset_text(x) <> '';
+-- Minutes east of UTC; NULL where there is no such offset.
+CREATE OR REPLACE MACRO minutes_of(t) AS
+    CASE
+        WHEN t IN ('Z', 'z', 'UTC', 'GMT') THEN 0
+        WHEN TRY_CAST(t[2:3] AS INTEGER) <= 18 AND TRY_CAST('0' || right(t[4:], 2) AS INTEGER) < 60
+        THEN TRY_CAST(t[1] || '1' AS INTEGER)
+            * (TRY_CAST(t[2:3] AS INTEGER) * 60 + TRY_CAST('0' || right(t[4:], 2) AS INTEGER))
+    END;
 -- The clock time as written, whatever its offset.
 CREATE OR REPLACE MACRO written_time(x) AS
-    plausible(TRY_CAST(regexp_replace(x, '(Z|z|[+-][0-9]{2}:?[0-9]{2})$', '') AS TIMESTAMP));
+    CASE
+        WHEN is_stamp(x)
+        THEN TRY_CAST(left(x, length(x) - length(offset_text(x))) AS TIMESTAMP)
+    END;
 -- A clock time in a zone becomes UTC; of a repeated hour in autumn the earlier one is taken.
 CREATE OR REPLACE MACRO zoned_utc(t, zone) AS
     CASE
@@ -50,13 +81,17 @@ CREATE OR REPLACE MACRO is_repeated_hour(x) AS
     ) = written_time(x);
 CREATE OR REPLACE MACRO moment_of(x) AS
     CASE
-        WHEN has_offset(x) THEN plausible(TRY_CAST(x AS TIMESTAMPTZ))
-        ELSE zoned_utc(written_time(x), getvariable('zone'))
+        WHEN is_stamp(x) AND has_offset(x)
+        THEN COALESCE(
+            TRY_CAST(x AS TIMESTAMPTZ),
+            timezone('UTC', written_time(x) - to_minutes(minutes_of(offset_text(x))))
+        )
+        WHEN is_stamp(x) THEN zoned_utc(TRY_CAST(x AS TIMESTAMP), getvariable('zone'))
     END;
 CREATE OR REPLACE MACRO offset_of(x) AS
     CASE
-        WHEN moment_of(x) IS NOT NULL AND has_offset(x)
-        THEN CAST(date_diff('minute', moment_of(x) AT TIME ZONE 'UTC', written_time(x)) AS SMALLINT)
+        WHEN has_offset(x)
+        THEN CAST(date_diff('minute', timezone('UTC', moment_of(x)), written_time(x)) AS SMALLINT)
     END;
 CREATE OR REPLACE MACRO basis_of(x) AS
     CASE
@@ -66,8 +101,7 @@ CREATE OR REPLACE MACRO basis_of(x) AS
     END;
 -- The civil date of a moment in the account's zone.
 CREATE OR REPLACE MACRO day_of(t) AS CAST(timezone(getvariable('zone'), t) AS DATE);
-CREATE OR REPLACE MACRO date_of(x) AS
-    CASE WHEN year(TRY_CAST(x AS DATE)) BETWEEN 1900 AND 2199 THEN TRY_CAST(x AS DATE) END;
+CREATE OR REPLACE MACRO date_of(x) AS CAST(written_time(x) AS DATE);
 -- The date meant by a stamp: at UTC midnight the UTC date, otherwise the date as written.
 CREATE OR REPLACE MACRO stamp_date(x) AS
     CASE
@@ -86,12 +120,13 @@ CREATE OR REPLACE MACRO order_key_of(id) AS
 CREATE OR REPLACE MACRO row_key_of(key, row_id) AS key || '#' || url_encode(row_id);
 
 -- Codes: the account's map over the documented codes; what neither knows is unknown.
+CREATE OR REPLACE MACRO entry_of(dimension, x) AS getvariable('codes')[dimension || '/' || x];
 CREATE OR REPLACE MACRO code_of(dimension, x) AS
-    COALESCE(getvariable('codes')[dimension || '/' || x].code, 'unknown');
+    COALESCE(entry_of(dimension, x).code, 'unknown');
 CREATE OR REPLACE MACRO code_basis_of(dimension, x) AS
-    COALESCE(getvariable('codes')[dimension || '/' || x].basis, 'default');
+    COALESCE(entry_of(dimension, x).basis, 'default');
 CREATE OR REPLACE MACRO is_mapped(dimension, x) AS
-    getvariable('codes')[dimension || '/' || x] IS NOT NULL;
+    entry_of(dimension, x) IS NOT NULL;
 CREATE OR REPLACE MACRO unmapped(dimension, x) AS
     CASE
         WHEN x IS NOT NULL AND NOT is_mapped(dimension, x) THEN 'unmapped_code:' || dimension
@@ -111,6 +146,14 @@ CREATE OR REPLACE MACRO event_of(event_type, x, dimension, code) AS
     CASE
         WHEN moment_of(x) IS NOT NULL THEN event_at(event_type, moment_of(x), dimension, code)
     END;
+-- A field that the account defined: a scalar, or a choice of {id, value}.
+CREATE OR REPLACE MACRO custom_field(code, x) AS
+    {
+        'field_code': code,
+        'value_json': CAST(x AS VARCHAR),
+        'value_text': COALESCE(x ->> '$.value', x ->> '$'),
+        'is_null': x IS NULL
+    };
 -- The one invoice of an order of which a reference, a moment or both are known.
 CREATE OR REPLACE MACRO invoices_of(reference, x) AS
     CASE
@@ -125,7 +168,7 @@ CREATE OR REPLACE MACRO invoices_of(reference, x) AS
         ]
     END;
 
--- Faults: a text that is there but could not be read. Held: the order must not be loaded without it.
+-- Faults: a text that is there but could not be read. Held: no order is loaded without it.
 CREATE OR REPLACE MACRO fault(field, reason, x, held) AS
     {'field': field, 'reason': reason, 'value': LEFT(x, 100), 'is_held': held};
 CREATE OR REPLACE MACRO unread(field, x, value, reason, held) AS
@@ -136,10 +179,32 @@ CREATE OR REPLACE MACRO unread_number(field, x) AS
     unread(field, x, exact(x), 'not a number', TRUE);
 CREATE OR REPLACE MACRO unread_moment(field, x) AS
     unread(field, x, moment_of(x), 'not a moment between 1900 and 2199', FALSE);
+CREATE OR REPLACE MACRO unread_day(field, x) AS
+    unread(field, x, stamp_date(x), 'not a date between 1900 and 2199', FALSE);
 CREATE OR REPLACE MACRO unread_date(field, x) AS
     unread(field, x, date_of(x), 'not a date between 1900 and 2199', FALSE);
 CREATE OR REPLACE MACRO unread_items(field, x) AS
-    unread(field, CAST(x AS VARCHAR), items_of(x), 'neither an array nor an object', TRUE);
+    unread(
+        field,
+        NULLIF(CAST(x AS VARCHAR), '""'),
+        items_of(x),
+        'neither an array nor an object',
+        TRUE
+    );
+-- What stands at a path and is neither an OBJECT or ARRAY, as documented, nor empty: json_transform
+-- reads it as NULL. PHP writes an empty object as [].
+CREATE OR REPLACE MACRO misfits(body, kind, paths, held) AS
+    CASE
+        WHEN len(list_filter(json_type(body, paths), lambda t: t NOT IN (kind, 'NULL'))) > 0
+        THEN list_transform(
+            list_filter(
+                paths,
+                lambda p: json_type(body, p) NOT IN (kind, 'NULL')
+                    AND CAST(json_extract(body, p) AS VARCHAR) NOT IN ('""', '[]', '{}')
+            ),
+            lambda p: fault(IF(p = '$', p, p[3:]), 'not an ' || lower(kind), NULL, held)
+        )
+    END;
 CREATE OR REPLACE MACRO absent(field, x) AS
     CASE WHEN text_of(x) IS NULL THEN fault(field, 'required, but absent', NULL, TRUE) END;
 -- The same, where the order is worth loading without it.
@@ -149,6 +214,12 @@ CREATE OR REPLACE MACRO unread_whole(field, x) AS
     unread(field, x, whole_of(x), 'not a whole number', FALSE);
 CREATE OR REPLACE MACRO unread_boolean(field, x) AS
     unread(field, x, boolean_of(x), 'neither true nor false', FALSE);
+CREATE OR REPLACE MACRO unread_integer(field, x) AS
+    unread(field, x, integer_of(x), 'not a whole number below 2147483648', FALSE);
+CREATE OR REPLACE MACRO unread_rate(field, x) AS
+    unread(field, x, rate_of(x), 'not a rate of at most 8 decimals', FALSE);
+CREATE OR REPLACE MACRO unread_percent(field, x) AS
+    unread(field, x, percent_of(x), 'not a percentage of at most 4 decimals', FALSE);
 CREATE OR REPLACE MACRO present(faults) AS list_filter(faults, lambda f: f IS NOT NULL);
 
 -- Header against rows: both are kept as received, only the comparison is stored.

@@ -133,8 +133,10 @@ SELECT
         'vin': text_of(o.vin),
         'k4k_registration_number': text_of(o.k4k_registration_number),
         'funder_fleet_number': text_of(o.funder_fleet_number),
-        'discount_bonus_code_1': COALESCE(text_of(o.discount_bonus_code_1), text_of(o.discount_bonus_1)),
-        'discount_bonus_code_2': COALESCE(text_of(o.discount_bonus_code_2), text_of(o.discount_bonus_2)),
+        'discount_bonus_code_1':
+            COALESCE(text_of(o.discount_bonus_code_1), text_of(o.discount_bonus_1)),
+        'discount_bonus_code_2':
+            COALESCE(text_of(o.discount_bonus_code_2), text_of(o.discount_bonus_2)),
         'cooling_off_date': date_of(o.cooling_off_date),
         'delivery_slot': text_of(o.delivery_slot),
         'first_registration_date': date_of(o.first_registration_date),

@@ -89,18 +89,15 @@ SELECT
     money_of(r.subtotal) AS subtotal,
     list_transform(
         flatten(
-            list_transform(
-                items_of(r.menu_options),
-                lambda x:
-                    CASE WHEN json_exists(x, '$.order_option_name') THEN [x] ELSE items_of(x) END
-            )
+            list_transform(items_of(r.menu_options), lambda x: IF(is_group(x), items_of(x), [x]))
         ),
         lambda x: {
             'category':
                 COALESCE(x ->> '$.order_option_category', x ->> '$.menu_option.option_name', ''),
-            'name': COALESCE(x ->> '$.order_option_name', ''),
+            'name': COALESCE(x ->> '$.order_option_name', x ->> '$.name', x ->> '$'),
             'price': money_of(x ->> '$.order_option_price'),
             'quantity': whole_of(x ->> '$.quantity'),
+            'times': COALESCE(CAST(whole_of(x ->> '$.quantity') AS VARCHAR), x ->> '$.quantity'),
             'value_id': x ->> '$.menu_option_value_id'
         }
     ) AS chosen
@@ -147,13 +144,20 @@ FROM (
                 'code': text_of(t.code),
                 'title': text_of(t.title),
                 'value': money_of(t.value),
-                'priority': TRY_CAST(whole_of(t.priority) AS INTEGER),
+                'priority': integer_of(t.priority),
                 'is_summable': boolean_of(t.is_summable),
                 'value_json': CASE WHEN holds_more THEN CAST(item AS VARCHAR) END
             }
             ORDER BY place
         ) AS totals,
-        list(unread_money('order_totals[].value', t.value) ORDER BY place) AS faults,
+        flatten(
+            list(
+                [
+                    unread_money('order_totals[].value', t.value),
+                    unread_integer('order_totals[].priority', t.priority),
+                    unread_boolean('order_totals[].is_summable', t.is_summable)
+                ] ORDER BY place)
+        ) AS faults,
         MAX(CASE WHEN t.code = 'total' THEN money_of(t.value) END) AS stated,
         MAX(CASE WHEN t.code = 'subtotal' THEN money_of(t.value) END) AS goods,
         SUM(CASE WHEN boolean_of(t.is_summable) THEN money_of(t.value) END) AS summable,
@@ -203,7 +207,7 @@ SELECT
         totals_check_of(money_of(o.order_total), s.summed, COALESCE(s.row_count, 1))
     ) AS totals_check,
     s.price_mode AS price_mode,
-    TRY_CAST(whole_of(o.total_items) AS INTEGER) AS declared_item_count,
+    integer_of(o.total_items) AS declared_item_count,
     text_of(o.payment) AS payment_method,
     CASE
         WHEN status_code IS NULL AND paid IS DISTINCT FROM 'true' THEN 'draft'
@@ -219,7 +223,7 @@ SELECT
     text_of(o.status_name) AS source_status_name,
     code_of('payment_status', paid) AS payment_status,
     code_basis_of('payment_status', paid) AS payment_status_basis,
-    o.processed AS source_payment_status_code,
+    text_of(o.processed) AS source_payment_status_code,
     CASE
         WHEN is_collection THEN 'not_applicable'
         ELSE code_of('shipping_status', status_code)
@@ -246,8 +250,7 @@ SELECT
         CASE WHEN kind = 'absent' THEN event_at('deleted', NULL, NULL, NULL) END
     ]) AS events,
     to_json({
-        'address_id': whole_of(o.address_id),
-        'notify': boolean_of(o.notify),
+        'address_id': whole_of(o.address_id), 'notify': boolean_of(o.notify),
         'assignee_group_id': whole_of(o.assignee_group_id)
     }) AS source_fields,
     present([
@@ -269,25 +272,21 @@ SELECT
         present([
             absent('created_at', created),
             unread('created_at', created, moment_of(created), 'not a moment', TRUE),
-            unread_moment('updated_at', updated),
+            unread_moment('updated_at', updated), unread_moment('invoice_date', o.invoice_date),
             unread_moment('order_date_time', o.order_date_time),
             unread('order_date', o.order_date, slot_day, 'not a date between 1900 and 2199', FALSE),
             CASE
                 WHEN slot IS NOT NULL AND moment_of(slot) IS NULL
                 THEN fault('order_time', 'not a time', o.order_time, FALSE)
             END,
-            unread_moment('invoice_date', o.invoice_date),
             unread_moment('status_updated_at', o.status_updated_at),
             unread_moment('assignee_updated_at', o.assignee_updated_at),
-            lacking('order_total', o.order_total),
-            unread_money('order_total', o.order_total),
-            unread_whole('total_items', o.total_items),
-            unread_boolean('processed', o.processed),
-            unread_boolean('notify', o.notify),
+            lacking('order_total', o.order_total), unread_money('order_total', o.order_total),
+            unread_integer('total_items', o.total_items),
+            unread_boolean('processed', o.processed), unread_boolean('notify', o.notify),
             unread_whole('address_id', o.address_id),
             unread_whole('assignee_group_id', o.assignee_group_id),
-            unread_items('order_totals', o.order_totals),
-            unread_items('order_menus', o.order_menus)
+            unread_items('order_totals', o.order_totals), unread_items('order_menus', o.order_menus)
         ]),
         present(s.faults)
     ) AS faults
@@ -319,7 +318,8 @@ SELECT
                 'v': array_to_string(
                     list_transform(
                         list_filter(chosen, lambda c: c.category = category),
-                        lambda c: concat(IF(c.quantity > 1, c.quantity || ' x ', ''), c.name)
+                        lambda c: concat(
+                            IF(c.times NOT IN ('', '0', '1'), c.times || ' x ', ''), c.name)
                     ),
                     ', '
                 )
