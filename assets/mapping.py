@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
@@ -23,6 +24,10 @@ from resources.errors import OrderloomError
 from schemas.canonical import LAKE, SCHEMA_VERSION
 from schemas.status import DIMENSIONS, status_codes
 
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+\.?\d*(?:[eE][+-]?\d+)?')
+_LONG_NUMBER = "[0-9][0-9.]{16}"
+"""More digits than every double holds; only a body with such a run is looked through."""
+_MOST_DECIMALS = 8
 _SECTION = re.compile(r"^-- section: (\w+)$", re.MULTILINE)
 _TARGETS = ("orders", "order_rows", "order_parties")
 LAKE_TABLES = (*_TARGETS, "quarantine")
@@ -188,6 +193,13 @@ class Mapper:
             "landing_seq, kind, body, content_hash, fetched_at FROM versions "
             "WHERE source_order_id IS NOT NULL AND json_valid(body)"
         )
+        long = self.connection.execute(
+            "SELECT version_id, body FROM landed WHERE regexp_matches(body, ?)", [_LONG_NUMBER]
+        ).fetchall()
+        for version_id, body in long:
+            self.connection.execute(
+                "UPDATE landed SET body = ? WHERE version_id = ?", [exact_numbers(body), version_id]
+            )
 
     def _create(self, name: str, select: str) -> None:
         try:
@@ -278,6 +290,25 @@ class Mapper:
             if not field.nullable and found[field.name].null_count:
                 raise Unmappable(f"{table}.{field.name} is empty")
         return found.cast(LAKE[table])
+
+
+def exact_numbers(body: str) -> str:
+    """JSON text with the amounts that a double would change put in quotes, to be read as texts.
+
+    DuckDB reads a JSON number that is no integer as a double. Numbers of more decimals than any
+    amount or rate has are left: they are what a double's own rounding looks like.
+    """
+
+    def exact(token: re.Match[str]) -> str:
+        text = token[0]
+        if len(text) <= 15 or text.startswith('"') or text.lstrip("-").isdecimal():
+            return text
+        number = Decimal(text)
+        decimals = -int(number.normalize().as_tuple().exponent)
+        is_kept = number == Decimal(repr(float(text))) or decimals > _MOST_DECIMALS
+        return text if is_kept else f'"{text}"'
+
+    return _JSON_TOKEN.sub(exact, body)
 
 
 def _without_values(fault: duckdb.Error) -> str:

@@ -156,6 +156,37 @@ def test_a_refusal_or_an_unreadable_list_is_one_line(
     assert pulls.workshop.ledger.cursor(KEY) is None
 
 
+@pytest.mark.parametrize("nothing", [None, []])
+def test_an_envelope_may_be_empty_and_tell_numbers_as_texts(serve: Serve, nothing: object) -> None:
+    def wrap(items: list[Any], page: int) -> dict[str, Any]:
+        pagination = {"total_pages": "2", "current_page": str(page)}
+        return {"error": [], "errors": None, "response": items or nothing, "pagination": pagination}
+
+    brand = Brand([order(n) for n in range(1, 15)], page_size=7, wrap=wrap)
+    brand.lost = {1: Answer(200, b'{"error": "0", "response": null}', NOW)}
+    pulls = serve(brand)
+    assert pulls.changes(KEY).counts.new == 14
+    assert set(states(pulls).values()) == {"complete"}
+    assert landed(pulls)["1"]["orderlines"] == []
+
+
+@pytest.mark.parametrize("odd", [b'{"response": {}}', b"7", b"<html>", b'{"error": 0}'])
+def test_lines_that_are_no_list_are_missing_and_stop_no_other_order(
+    serve: Serve, odd: bytes
+) -> None:
+    brand = Brand([order(n) for n in range(1, 5)], lost={2: Answer(200, odd, NOW)})
+    pulls = serve(brand)
+    pulls.changes(KEY)
+    assert states(pulls) == {"1": "complete", "2": "missing", "3": "complete", "4": "complete"}
+
+
+def test_lines_that_are_never_a_list_are_an_error(serve: Serve) -> None:
+    odd = Answer(200, b'{"response": {}}', NOW)
+    brand = Brand([order(n) for n in range(1, 9)], lost=dict.fromkeys(range(1, 9), odd))
+    with pytest.raises(ApiError, match="not a list"):
+        serve(brand).changes(KEY)
+
+
 def test_lines_that_cannot_be_had_are_missing_and_asked_for_again(serve: Serve) -> None:
     brand = Brand([order(1), order(2, status=100), order(3)], lost={2: Answer(503, b"later", NOW)})
     pulls = serve(brand)

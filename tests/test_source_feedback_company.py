@@ -158,7 +158,7 @@ def reply(value: Any, status: int = 200) -> Answer:
     return Answer(status, json.dumps(value).encode(), DATE)
 
 
-def page(rows: list[Any], count: int) -> dict[str, Any]:
+def page(rows: list[Any], count: int | str) -> dict[str, Any]:
     return {"meta": {"count": count}, "success": True, "invitations": rows}
 
 
@@ -296,7 +296,6 @@ def test_an_unsorted_page_does_not_end_the_rereading(changes: Changes) -> None:
         b"{}",
         b"[1",
         b"\xff",
-        b'{"meta":{"count":"1"},"invitations":[]}',
         b'{"meta":{"count":1},"invitations":null}',
         b'{"meta":{"count":-1},"invitations":[]}',
         b'{"meta":{"count":99999999999},"invitations":[]}',
@@ -332,3 +331,8 @@ def test_an_empty_list_is_no_order(changes: Changes) -> None:
     pulls, asked = changes(lambda query: served([], query))
     assert len(asked) == 1
     assert pulls.workshop.ledger.cursor(KEY) == {"read_until": "2026-11-02T06:58:00+00:00"}
+
+
+def test_a_number_may_come_as_a_text(changes: Changes) -> None:
+    pulls, _ = changes(lambda _: reply(page([invitation(1)], "1")))
+    assert landed(pulls).keys() == {"invitation/1"}

@@ -259,6 +259,32 @@ def test_a_next_link_is_followed_relative_or_absolute(changes: Changes) -> None:
     assert landed(pulls).keys() == {"7/1", "7/2", "7/3"}
 
 
+def test_the_links_of_newer_services_are_followed(changes: Changes) -> None:
+    def pages(seen: Seen) -> Answer:
+        first = "offset" not in dict(seen.query)
+        links = [{"rel": "self", "href": ORDERS}, {"rel": "next", "href": f"{ORDERS}?offset=1"}]
+        more = {"hasMore": first, "links": links[: 1 + first], "limit": 1}
+        return reply({"items": [{"id": 1 if first else 2}], **more})
+
+    pulls, _ = changes({ORDERS: pages})
+    assert landed(pulls).keys() == {"7/1", "7/2"}
+
+
+def test_more_orders_without_a_link_to_them_are_a_warning(
+    changes: Changes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        changes({ORDERS: lambda _: reply({"items": [{"id": 1}], "hasMore": True})})
+    assert "lists exactly 1 orders and no next page" in caplog.text
+
+
+def test_a_relationship_may_come_as_a_text(changes: Changes) -> None:
+    found = {"/relationships/search": lambda _: reply([{"relationship_id": "8"}])}
+    orders = {f"/relationships/{n}/orders/": lambda _: listing({"id": 1}) for n in (7, 8)}
+    pulls, _ = changes(found | orders)
+    assert landed(pulls).keys() == {"7/1", "8/1"}
+
+
 def test_the_key_never_goes_to_another_host(changes: Changes) -> None:
     with Loopback(lambda _: listing()) as other:
         elsewhere = other.url.replace("127.0.0.1", "localhost")

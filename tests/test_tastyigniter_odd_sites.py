@@ -234,6 +234,14 @@ def test_an_order_without_an_id_is_landed_nameless(serve: Callable[[Shop], Pulls
     assert numbers(pulls) == [1, 2]
 
 
+def test_an_order_whose_attributes_are_none_keeps_its_id(serve: Callable[[Shop], Pulls]) -> None:
+    shop = Shop([1, 2])
+    shop.wrap = lambda items: {"data": [items[0], {"type": "orders", "id": "2", "attributes": []}]}
+    pulls = serve(shop)
+    assert pulls.changes(KEY).counts.new == 2
+    assert numbers(pulls) == [1, 2]
+
+
 @pytest.mark.parametrize("place", [0, 1, 199, 200, 999, 12_345])
 def test_a_page_holds_the_place_it_is_asked_for(place: int) -> None:
     number, limit = page_from(place)

@@ -34,7 +34,7 @@ OPTIONAL = {"includeOptional": "customFields,nullCustomFields"}
 class OrderBody(msgspec.Struct):
     """The one field of an order that asking needs."""
 
-    id: int | str | None = None
+    id: Any = None
 
 
 class Orders(msgspec.Struct):
@@ -182,9 +182,7 @@ class Brightpearl(Source):
         asked = [(ORDER + each, OPTIONAL) for each in sets]
         for reply in api.get_many(asked):
             for body in _read_orders(reply):
-                order_id = msgspec.json.decode(body, type=OrderBody).id
-                name = None if order_id in (None, "") else str(order_id)
-                yield Record(name, ORDER, bytes(body), reply.fetched_at)
+                yield Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
 
 
 def id_set(order_ids: Sequence[int]) -> str:
@@ -224,18 +222,28 @@ def _not_yet_landed(api: Api, found: Sequence[Found]) -> list[Found]:
     return [row for row in found if is_new(row)]
 
 
+def _order_id(body: msgspec.Raw) -> str | None:
+    """The order's id; None where it has none, so that it is landed and quarantined."""
+    try:
+        order_id = msgspec.json.decode(body, type=OrderBody).id
+    except msgspec.ValidationError:
+        return None
+    is_id = isinstance(order_id, int | str) and not isinstance(order_id, bool)
+    return str(order_id) if is_id and order_id != "" else None
+
+
 def _read_search(reply: Any, column: str, url: str) -> tuple[list[Found], int]:
     """Search rows, read by the names of their columns, never by position.
 
-    The stamp is updatedOn, or createdOn where an order was never changed.
+    The stamp is updatedOn, or createdOn where an order was never changed. Where a reply has no such
+    column (those of 2012 have seven), or a stamp is none, the order counts as changed.
     """
     try:
         response = reply["response"]
         places = {each["name"]: place for place, each in enumerate(response["metaData"]["columns"])}
-        needed = [places[name] for name in ("orderId", "createdOn", "updatedOn")]
-        rows = [[row[place] for place in needed] for row in response["results"]]
+        rows, order_id = response["results"], places["orderId"]
         available = int(response["metaData"]["resultsAvailable"])
-        found = [Found(int(row[0]), _parse(row[2] or row[1])) for row in rows]
+        found = [Found(int(row[order_id]), _stamp(row, places)) for row in rows]
     except (KeyError, TypeError, IndexError, ValueError) as fault:
         raise ApiError(
             f"the search by {column} has no readable results ({fault!r})",
@@ -266,16 +274,19 @@ def _moment(row: Found) -> datetime:
     return row.stamp or datetime.max.replace(tzinfo=UTC)
 
 
-def _parse(stamp: str | None) -> datetime | None:
-    return datetime.fromisoformat(stamp).astimezone(UTC) if stamp else None
-
-
-def _moment_or_none(stamp: str | None) -> datetime | None:
-    """A landed order's stamp; None where it is no moment, so that the order is asked for again."""
-    try:
-        return _parse(stamp)
-    except ValueError:
+def _stamp(row: Sequence[Any], places: Mapping[str, int]) -> datetime | None:
+    if not {"createdOn", "updatedOn"} <= places.keys():
         return None
+    return _moment_or_none(row[places["updatedOn"]] or row[places["createdOn"]])
+
+
+def _moment_or_none(stamp: Any) -> datetime | None:
+    """A stamp as UTC; None where it is no moment, so that the order is asked for again."""
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except (TypeError, ValueError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _text(moment: datetime) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, ClassVar, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,15 +19,18 @@ from pydantic import Field, Strict
 
 from assets.mapping import code_map
 from assets.sources.base import Batch, Cursor, Record, Source, Until
+from assets.sources.efiling_pages import (
+    ORDERS,
+    PAGE,
+    Listed,
+    Unreadable,
+    array_in,
+    items_in,
+    listing,
+)
 from resources.accounts import Account, AccountSettings
-from resources.api import Api, Reply, Unreachable, retry_after
-from resources.errors import ApiError
+from resources.api import Api, NotJson, Reply, Unreachable, retry_after
 
-ORDERS = "/orders"
-PAGE = 100
-"""Orders a page, as on the vendor's other resources; the document does not say."""
-SMALLER_PAGES = frozenset({10, 20, 25, 50})
-"""Sizes that a full page might have after all: a list of just so many is asked for more."""
 LOAD_DAYS = 365
 """Days of creation that are loaded between two moves of a fresh account's cursor."""
 OPEN_DAYS = 90
@@ -50,34 +52,12 @@ class EfilingSettings(AccountSettings):
     """Every so many days all orders are listed again, for late changes of finished ones."""
 
 
-class Envelope(msgspec.Struct):
-    """How the vendor's other resources wrap their lists."""
-
-    response: msgspec.Raw
-    pagination: Any = None
-
-
-class Named(msgspec.Struct):
-    """The one field of an order that asking needs."""
-
-    id: Any = None
-
-
 class Landed(msgspec.Struct):
     """A record as it was composed here."""
 
     order: msgspec.Raw
     orderlines: msgspec.Raw
     orderlines_state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One order of a list, as the bytes that arrived."""
-
-    order_id: str | None
-    body: bytes
-    fetched_at: datetime
 
 
 class Efiling(Source):
@@ -127,7 +107,7 @@ class Efiling(Source):
         except msgspec.DecodeError:
             return None
         error, errors = body.get("error"), body.get("errors")
-        if error in (None, "", 0, "0", False) and not errors:
+        if (not error or error == "0") and not errors:
             return None
         return "; ".join(f"{each}" for each in (error, errors) if each)
 
@@ -201,26 +181,6 @@ def created(first: date, last: date | None = None) -> dict[str, str]:
     return window if last is None else window | {"filters[createdTo]": f"{last:%Y%m%d}"}
 
 
-def listing(api: Api, filters: Mapping[str, str]) -> Iterator[Listed]:
-    """The orders that pass the filters, all pages.
-
-    Nothing tells the number of pages where a list is a bare array. The last one is empty, repeats
-    the one before, is shorter than it, or has a number of orders that no full page would have.
-    """
-    number = 1
-    before: list[msgspec.Raw] = []
-    while True:
-        reply = api.get(ORDERS, {**filters, "page[number]": number})
-        items, is_last = _read_page(reply)
-        if items and items == before:
-            return
-        api.least_requests += bool(items) or number == 1
-        yield from (_listed(item, reply) for item in items)
-        if is_last or len(items) < len(before):
-            return
-        number, before = number + 1, items
-
-
 def still_open(api: Api, since: date, seen: set[str]) -> Iterator[Listed]:
     """Orders invoiced since a day, and older ones that are, or were when landed, unfinished.
 
@@ -272,9 +232,8 @@ def _changed(api: Api, orders: Sequence[Listed]) -> Iterator[Record]:
             old is not None and old.orderlines_state == "complete" and bytes(old.order) == each.body
         )
 
-    nameless = [each for each in orders if each.order_id is None]
     moved = [each for each in orders if each.order_id is not None and not is_settled(each)]
-    for each in nameless:
+    for each in (one for one in orders if one.order_id is None):
         yield Record(None, ORDERS, compose(each.body, b"null", "missing"), each.fetched_at)
     api.least_requests += len(moved)
     paths = [f"{ORDERS}/{each.order_id}/orderlines" for each in moved]
@@ -290,9 +249,11 @@ def _lines(api: Api, paths: Sequence[str]) -> Iterator[Reply | None]:
         try:
             asked = [(path, None) for path in paths[done:]]
             for reply in api.get_many(asked, missing_ok=True):
+                if reply.status != 404:
+                    items_in(reply)
                 done, lost = done + 1, 0
                 yield reply
-        except Unreachable:
+        except (Unreachable, NotJson, Unreadable):
             done, lost = done + 1, lost + 1
             if lost == LOST_LINES:
                 raise
@@ -302,8 +263,7 @@ def _lines(api: Api, paths: Sequence[str]) -> Iterator[Reply | None]:
 def _with_lines(order: Listed, reply: Reply | None, old: Landed | None) -> bytes:
     """One record. Lines that cannot be had are those landed before, marked stale, if there are."""
     if reply is not None and reply.status != 404:
-        _items_in(reply)
-        return compose(order.body, bytes(_array_in(reply)[0]), "complete")
+        return compose(order.body, bytes(array_in(reply)[0]), "complete")
     if old is not None and old.orderlines_state != "missing":
         return compose(order.body, bytes(old.orderlines), "stale")
     return compose(order.body, b"null", "missing")
@@ -332,45 +292,6 @@ def _is_open(
     return meaning is None or meaning["code"] not in FINISHED
 
 
-def _array_in(reply: Reply) -> tuple[msgspec.Raw, Any]:
-    """The array of a reply, bare or in an envelope, as the bytes that arrived; the pagination."""
-    if reply.body.lstrip().startswith(b"["):
-        return msgspec.Raw(reply.body.strip()), None
-    envelope = msgspec.json.decode(reply.body, type=Envelope)
-    return envelope.response, envelope.pagination
-
-
-def _items_in(reply: Reply) -> tuple[list[msgspec.Raw], Any]:
-    """What the array of a reply holds, and the pagination. Raises ApiError where it has none."""
-    reply.json()
-    try:
-        array, pagination = _array_in(reply)
-        return msgspec.json.decode(array, type=list[msgspec.Raw]), pagination
-    except msgspec.ValidationError as fault:
-        raise _unreadable(f"is not a list ({fault})", reply.url) from fault
-
-
-def _read_page(reply: Reply) -> tuple[list[msgspec.Raw], bool]:
-    """The orders of a page, and whether it is the last."""
-    items, pagination = _items_in(reply)
-    if not isinstance(pagination, dict) or "total_pages" not in pagination:
-        return items, len(items) < PAGE and len(items) not in SMALLER_PAGES
-    pages, page = pagination["total_pages"], pagination.get("current_page")
-    if not (isinstance(pages, int) and isinstance(page, int) and 0 <= pages <= 10**6):
-        raise _unreadable(f"tells of page {page!r} of {pages!r}", reply.url)
-    return items, not items or page >= pages
-
-
-def _listed(item: msgspec.Raw, reply: Reply) -> Listed:
-    try:
-        order_id = msgspec.json.decode(item, type=Named).id
-    except msgspec.ValidationError:
-        order_id = None
-    is_id = isinstance(order_id, int | str) and not isinstance(order_id, bool)
-    name = str(order_id) if is_id and order_id not in ("", 0) else None
-    return Listed(name, bytes(item), reply.fetched_at)
-
-
 def _read_landed(body: bytes) -> Landed | None:
     """A landed record's parts; None where it was composed otherwise."""
     try:
@@ -389,11 +310,3 @@ def _day_of(stamp: str | None) -> date | None:
 
 def _day(api: Api, until: Until) -> date:
     return until.moment.astimezone(api.account.zone).date()
-
-
-def _unreadable(what: str, url: str) -> ApiError:
-    return ApiError(
-        f"the reply {what}",
-        where=url,
-        remedy="compare it with eFiling's Orders document; ask the vendor what changed",
-    )

@@ -277,8 +277,9 @@ def _once(records: list[Record]) -> list[Record]:
 
 
 def _decode(reply: Reply, kind: Any, what: str) -> Any:
+    """A reply's body; numbers may come as texts."""
     try:
-        return msgspec.json.decode(reply.body, type=kind)
+        return msgspec.json.decode(reply.body, type=kind, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise ApiError(
             f"{what} cannot be read ({fault})",

@@ -51,11 +51,27 @@ class Link(msgspec.Struct):
     ref: str = msgspec.field(name="$ref")
 
 
+class NewerLink(msgspec.Struct):
+    """A link as newer Oracle REST Data Services write it."""
+
+    rel: str
+    href: str
+
+
 class Page(msgspec.Struct):
     """A list of orders in its envelope, each order left as the bytes that arrived."""
 
     items: list[msgspec.Raw]
     next: Link | None = None
+    has_more: bool | None = msgspec.field(name="hasMore", default=None)
+    links: list[NewerLink] = []
+
+    @property
+    def following(self) -> str | None:
+        """Where the next page is, if one is told."""
+        if self.next is not None or not self.has_more:
+            return self.next.ref if self.next else None
+        return next((link.href for link in self.links if link.rel == "next"), None)
 
 
 class OrderBody(msgspec.Struct):
@@ -158,17 +174,17 @@ class Quotevine(Source):
             page = _read_page(reply)
             for order in page.items:
                 yield _record(relationship, order, reply)
-            if page.next is None:
-                if len(page.items) == ITEMS_PER_PAGE:
+            if page.following is None:
+                if page.has_more or (page.has_more is None and len(page.items) == ITEMS_PER_PAGE):
                     log.warning(
                         "%s: relationship %d lists exactly %d orders and no next page; orders "
                         "beyond these would be missing",
                         api.account.key,
                         relationship,
-                        ITEMS_PER_PAGE,
+                        len(page.items),
                     )
                 return
-            reply = api.get(urljoin(reply.url, page.next.ref))
+            reply = api.get(urljoin(reply.url, page.following))
             api.least_requests += 1
         raise ApiError(
             f"the orders of relationship {relationship} go on after {MOST_PAGES} pages",
@@ -251,7 +267,7 @@ def _read_page(reply: Reply) -> Page:
 
 def _decode(reply: Reply, kind: Any, what: str) -> Any:
     try:
-        return msgspec.json.decode(reply.body, type=kind)
+        return msgspec.json.decode(reply.body, type=kind, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise ApiError(
             f"{what} cannot be read ({fault})",

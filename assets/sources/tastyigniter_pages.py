@@ -35,10 +35,15 @@ class Attributes(msgspec.Struct):
     date_added: Any = None
 
 
-class Item(Attributes):
-    """An order of a list: JSON:API with `attributes`, or the flat object of 2020."""
+class Flat(Attributes):
+    """An order in the flat shape of 2020."""
 
     id: Any = None
+
+
+class Item(Flat):
+    """An order of a list: JSON:API with `attributes`, or the flat object."""
+
     attributes: Attributes | None = None
 
 
@@ -194,11 +199,8 @@ def order_in(reply: Reply) -> msgspec.Raw | None:
 
 def listed(body: msgspec.Raw, reply: Reply, account: Account) -> Listed:
     """An order with its id: `id` in the JSON:API shape, `order_id` in the flat one."""
-    try:
-        item = msgspec.json.decode(body, type=Item)
-    except msgspec.ValidationError:
-        item = Item()
-    inner = item.attributes
+    item = _read(body, Item) or _read(body, Flat) or Flat()
+    inner = item.attributes if isinstance(item, Item) else None
     named = (item.id, inner.order_id) if inner else (item.order_id, item.id)
     order_id = next((text for text in map(_id, named) if text), None)
     stamps = inner or item
@@ -219,6 +221,13 @@ def lost(fault: Rejected, number: int | None) -> Listed:
         raise fault
     body = msgspec.json.encode({"unreadable": {"at_or_next_to_order": number, "status": 500}})
     return Listed(None, None, Record(None, ORDERS, body, datetime.now(UTC)))
+
+
+def _read(body: msgspec.Raw, kind: type[Flat]) -> Flat | None:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError:
+        return None
 
 
 def _id(value: Any) -> str | None:

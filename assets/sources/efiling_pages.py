@@ -1,0 +1,119 @@
+"""eFiling: the order list, page by page.
+
+Belongs here: paging, and finding the list in a reply. Does not belong here: which orders to ask for
+(`efiling.py`), and how an order is read (`efiling.sql`).
+Sources of the facts: eFiling's JSON API documents, introduction (errors), Orders, Services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from resources.api import Api, Reply
+from resources.errors import ApiError
+
+ORDERS = "/orders"
+PAGE = 100
+"""Orders a page, as on the vendor's other resources; the document does not say."""
+SMALLER_PAGES = frozenset({10, 20, 25, 50})
+"""Sizes that a full page might have after all: a list of just so many is asked for more."""
+
+
+class Envelope(msgspec.Struct):
+    """How the vendor's other resources wrap their lists."""
+
+    response: msgspec.Raw
+    pagination: Any = None
+
+
+class Unreadable(ApiError):
+    """A reply that is not a list."""
+
+
+class Named(msgspec.Struct):
+    """The one field of an order that asking needs."""
+
+    id: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One order of a list, as the bytes that arrived."""
+
+    order_id: str | None
+    body: bytes
+    fetched_at: datetime
+
+
+def listing(api: Api, filters: Mapping[str, str]) -> Iterator[Listed]:
+    """The orders that pass the filters, all pages.
+
+    Nothing tells the number of pages where a list is a bare array. The last one is empty, repeats
+    the one before, is shorter than it, or has a number of orders that no full page would have.
+    """
+    number = 1
+    before: list[msgspec.Raw] = []
+    while True:
+        reply = api.get(ORDERS, {**filters, "page[number]": number})
+        items, is_last = _read_page(reply)
+        if items and items == before:
+            return
+        api.least_requests += bool(items) or number == 1
+        yield from (_listed(item, reply) for item in items)
+        if is_last or len(items) < len(before):
+            return
+        number, before = number + 1, items
+
+
+def array_in(reply: Reply) -> tuple[msgspec.Raw, Any]:
+    """The array of a reply, bare or in an envelope, as the bytes that arrived; the pagination."""
+    if reply.body.lstrip().startswith(b"["):
+        return msgspec.Raw(reply.body.strip()), None
+    envelope = msgspec.json.decode(reply.body, type=Envelope)
+    is_empty = bytes(envelope.response) == b"null"
+    return msgspec.Raw(b"[]") if is_empty else envelope.response, envelope.pagination
+
+
+def items_in(reply: Reply) -> tuple[list[msgspec.Raw], Any]:
+    """What the array of a reply holds, and the pagination. Raises ApiError where it has none."""
+    reply.json()
+    try:
+        array, pagination = array_in(reply)
+        return msgspec.json.decode(array, type=list[msgspec.Raw]), pagination
+    except msgspec.ValidationError as fault:
+        raise _unreadable(f"is not a list ({fault})", reply.url) from fault
+
+
+def _read_page(reply: Reply) -> tuple[list[msgspec.Raw], bool]:
+    """The orders of a page, and whether it is the last."""
+    items, pagination = items_in(reply)
+    if not isinstance(pagination, dict) or "total_pages" not in pagination:
+        return items, len(items) < PAGE and len(items) not in SMALLER_PAGES
+    told = pagination["total_pages"], pagination.get("current_page")
+    pages, page = (int(n) if isinstance(n, str) and n.isdecimal() else n for n in told)
+    if not (isinstance(pages, int) and isinstance(page, int) and 0 <= pages <= 10**6):
+        raise _unreadable(f"tells of page {page!r} of {pages!r}", reply.url)
+    return items, not items or page >= pages
+
+
+def _listed(item: msgspec.Raw, reply: Reply) -> Listed:
+    try:
+        order_id = msgspec.json.decode(item, type=Named).id
+    except msgspec.ValidationError:
+        order_id = None
+    is_id = isinstance(order_id, int | str) and not isinstance(order_id, bool)
+    name = str(order_id) if is_id and order_id not in ("", 0) else None
+    return Listed(name, bytes(item), reply.fetched_at)
+
+
+def _unreadable(what: str, url: str) -> Unreadable:
+    return Unreadable(
+        f"the reply {what}",
+        where=url,
+        remedy="compare it with eFiling's Orders document; ask the vendor what changed",
+    )
