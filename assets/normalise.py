@@ -1,7 +1,8 @@
 """Normalising: raw records become canonical records, account by account.
 
 Belongs here: which raw records are still to be mapped, and committing what the mapping made of
-them in the right order. Does not belong here: the mapping itself (`assets/mapping.py`, NAME.sql).
+them in the right order. Does not belong here: the mapping itself (`assets/mapping.py`, NAME.sql),
+drift (`assets/drift.py`, `assets/drift_log.py`).
 
 Each table remembers how far it has come by the transaction of its last commit, so that a run that
 died between two tables is completed without writing anything twice.
@@ -10,12 +11,14 @@ died between two tables is completed without writing anything twice.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.drift_log import TABLE as DRIFT
+from assets.drift_log import DriftLog, Noted
 from assets.known import landing_stage
 from assets.mapping import Mapped, Mapper
 from resources.accounts import Account
@@ -38,6 +41,7 @@ class Normalised:
     orders: int = 0
     order_rows: int = 0
     quarantined: int = 0
+    drift: set[Noted] = field(default_factory=set)
 
 
 class Normaliser:
@@ -65,11 +69,15 @@ class Normaliser:
             Mapper(self._account) as mapper,
         ):
             done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
+            drift = self._drift_log(mapper, done["orders"])
             for chunk in self._chunks(done["orders"]):
                 mapped = mapper.map(chunk)
                 lease.check()
-                self._write(mapped, done, pc.max(chunk["landing_seq"]).as_py())
+                last = pc.max(chunk["landing_seq"]).as_py()
+                drift.note(chunk, mapped, last)
+                self._write(mapped, done, last)
                 _count(total, mapped)
+        total.drift = drift.noted
         return total
 
     def replay(self) -> Normalised:
@@ -81,15 +89,29 @@ class Normaliser:
             Mapper(self._account) as mapper,
         ):
             made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
-            for chunk in self._chunks(0):
-                mapped = mapper.map(chunk)
-                for table in WRITTEN:
-                    made[table].append(mapped.tables[table])
-                _count(total, mapped)
+
+            def mapping() -> Iterator[tuple[pa.Table, Mapped]]:
+                for chunk in self._chunks(0):
+                    mapped = mapper.map(chunk)
+                    for table in WRITTEN:
+                        made[table].append(mapped.tables[table])
+                    _count(total, mapped)
+                    yield chunk, mapped
+
+            log = DriftLog(self._account, self._lake, self._stage)
+            drift, total.drift = log.whole(mapping()), log.noted
             own = (self._account.source, self._account.name)
-            for table in WRITTEN:
-                self._lake.replace_account(table, own, made[table], stage=self._stage, batch=last)
+            for table, tables in ((DRIFT, [drift]), *made.items()):
+                self._lake.replace_account(table, own, tables, stage=self._stage, batch=last)
         return total
+
+    def _drift_log(self, mapper: Mapper, mapped_to: int) -> DriftLog:
+        """The account's drift, brought up to what is mapped where it was never noted."""
+        log = DriftLog(self._account, self._lake, self._stage)
+        if mapped_to and log.lacks_the_past:
+            past = ((chunk, mapper.map(chunk)) for chunk in self._chunks(0, mapped_to))
+            log.catch_up(past, mapped_to)
+        return log
 
     def _write(self, mapped: Mapped, done: dict[str, int], last: int) -> None:
         for table in WRITTEN:
@@ -99,10 +121,10 @@ class Normaliser:
             if records.num_rows or table == "orders":
                 self._lake.append(table, records, stage=self._stage, batch=last)
 
-    def _chunks(self, after: int) -> Iterator[pa.Table]:
+    def _chunks(self, after: int, last: int | None = None) -> Iterator[pa.Table]:
         """Raw records beyond a landing sequence, in landing order, some thousands at a time."""
         own = (self._account.source, self._account.name)
-        last = self._lake.committed("raw", landing_stage(self._account))
+        last = last or self._lake.committed("raw", landing_stage(self._account))
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             self._lake.read(connection, "raw", account=own).create_view("raw")
