@@ -63,6 +63,30 @@ _STATUS_HISTORY = pa.schema(
     ]
 )  # fmt: skip
 
+_SCHEMA_DRIFT = pa.schema(
+    [
+        text("source_system", "name of the source", required=True),
+        text("source_account", "name of the account in accounts.toml", required=True),
+        text("kind", "unknown_field (a field that neither the source's document nor the mapping "
+             "names; it is kept in the lake's raw records alone), changed_type (a known field with "
+             "another JSON type than documented, or than this account's had before), unmapped_code "
+             "(a code that nothing maps, so that its orders are `unknown` there)", required=True),
+        text("field", "the field as the source writes it, [] for array items and {} for keys that "
+             "the account chooses; of a code the dimension, as in dim_ and this name",
+             required=True),
+        text("json_type", "string, number, boolean, object, array or null; NULL: of a code"),
+        text("code", "the code that nothing maps; NULL: of a field"),
+        column("orders", pa.int64(), "orders received with it, each version counted",
+               required=True),
+        column("first_seen_at", MOMENT, "when it was first received; UTC", required=True),
+        column("last_seen_at", MOMENT, "when it was last received; UTC", required=True),
+        text("example_order_key", "the first order received with it", required=True),
+        text("example", "what stood there in that order, letters as x and digits as 9, at most 60 "
+             "characters; of a code the code itself"),
+        column("first_landing_seq", pa.int64(), "landing sequence of that order", required=True),
+    ]
+)  # fmt: skip
+
 _RUNS = pa.schema(
     [
         text("run_id", "id of the run; unique", required=True),
@@ -152,6 +176,7 @@ PUBLISHED: dict[str, pa.Schema] = {
     "order_totals": _items(TOTAL, "the totals"),
     "order_custom_fields": _items(CUSTOM_FIELD, "the fields"),
     "order_status_history": _STATUS_HISTORY,
+    "schema_drift": _SCHEMA_DRIFT,
     "runs": _RUNS,
     "dim_account": _DIM_ACCOUNT,
     "dim_date": _DIM_DATE,
@@ -171,7 +196,11 @@ GRAINS: dict[str, str] = {
     "order_status_history": "One row per order, dimension and stretch of time in which its code "
     "did not change; stretches do not overlap. A stretch is empty where the source stamps two "
     "changes alike.",
-    "runs": "One row per run that was known when the file was published.",
+    "schema_drift": "One row per account, kind and field, and JSON type or code: what was received "
+    "otherwise than is known of the source. Nothing here kept an order from being loaded.",
+    "runs": "One row per run that was known when the file was published. A run that brought "
+    "nothing new makes no new file, so the newest runs may be missing: `orderloom status` and the "
+    "ledger have them all.",
     "dim_account": "One row per account.",
     "dim_date": "One row per day, in whole years, from the first to the last date in orders.",
     **{f"dim_{name}": f"One row per canonical code of {name}." for name in sorted(DIMENSIONS)},
@@ -187,6 +216,7 @@ PUBLICATION = pa.schema(
         column("quarantine_seq", pa.int64(), "the same, from the lake's quarantine", required=True),
         column("generation", pa.int64(), "how often the account had been replaced in the lake",
                required=True),
+        column("drift_seq", pa.int64(), "as orders_seq, from the lake's drift", required=True),
     ]
 )  # fmt: skip
 BUILD = pa.schema(
