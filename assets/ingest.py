@@ -208,6 +208,11 @@ def pull_metadata(pull: Pull) -> dict[str, Any]:
         "window": f"{pull.window[0] or 'the start'} to {pull.window[1] or 'now'}",
         "requests": pull.requests,
         "least_requests": pull.least_requests,
+        **{
+            name: number
+            for name, number in (("announced", pull.announced), ("listed", pull.listed))
+            if number is not None
+        },
         "received": counts.received,
         "new": counts.new,
         "changed": counts.changed,

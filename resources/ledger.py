@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, and_, func, insert, select, update
+from sqlalchemy import Connection, Table, and_, func, insert, or_, select, update
 
 from resources import leases as leasing
 from resources.errors import LedgerError
@@ -25,7 +25,7 @@ from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, runs
 from resources.redaction import redact
 
-__all__ = ["Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
+__all__ = ["RECEIVED_NOTHING", "Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
 
 KINDS = frozenset({"changes", "history", "presence", "normalise", "publish", "replay", "compact"})
 OUTCOMES = frozenset({"running", "succeeded", "failed"})
@@ -49,6 +49,9 @@ NUMBERS = frozenset(
     }
 )
 """What `finish_run` takes: columns of the table `runs`. Windows are text, as shown to people."""
+
+RECEIVED_NOTHING = "received_nothing"
+"""Alarm of a run that ended well but for receiving nothing where every run before had."""
 
 _LONGEST_ERROR = 2000
 
@@ -153,22 +156,46 @@ class Ledger:
             afresh = {column.name: None for column in runs.columns if column.name in NUMBERS}
             values = {"started_at": self._now(), "finished_at": None, "outcome": "running"}
             key = {"run_id": run_id}
-            rest = {"account": account, "kind": kind, "error": None}
+            rest = {"account": account, "kind": kind, "error": None, "alarm": None}
             _put(connection, runs, key, {**afresh, **values, **rest})
         return run_id
 
     def finish_run(
-        self, run_id: str, outcome: str, *, error: str | None = None, **numbers: Any
+        self,
+        run_id: str,
+        outcome: str,
+        *,
+        error: str | None = None,
+        alarm: str | None = None,
+        **numbers: Any,
     ) -> None:
-        """Note how a run ended, and the numbers of `NUMBERS`. The error is redacted."""
+        """Note how a run ended, and the numbers of `NUMBERS`. The error is redacted.
+
+        `alarm`: what made a run fail that ended without a fault.
+        """
         if outcome not in OUTCOMES or not numbers.keys() <= NUMBERS:
             raise ValueError(f"no such outcome or number: {outcome}, {sorted(numbers)}")
         text = None if error is None else redact(error)[:_LONGEST_ERROR]
-        ended = {"finished_at": self._now(), "outcome": outcome, "error": text}
+        ended = {"finished_at": self._now(), "outcome": outcome, "error": text, "alarm": alarm}
         with self._store.writing() as connection:
             connection.execute(
                 update(runs).where(runs.c.run_id == run_id).values(**ended, **numbers)
             )
+
+    def always_received(self, account: str, kind: str, runs_at_least: int) -> bool:
+        """Whether so many runs have ended well, and none of all of them received nothing.
+
+        A run that ended with the alarm RECEIVED_NOTHING is one that received nothing; runs that
+        failed otherwise say nothing about it.
+        """
+        found = func.coalesce(runs.c.received, 0) + func.coalesce(runs.c.listed, 0)
+        ended_well = or_(runs.c.outcome == "succeeded", runs.c.alarm == RECEIVED_NOTHING)
+        query = select(func.count(), func.min(found)).where(
+            runs.c.account == account, runs.c.kind == kind, ended_well
+        )
+        with self._store.reading() as connection:
+            count, least = connection.execute(query).one()
+        return bool(count >= runs_at_least and least > 0)
 
     def close_abandoned(self, account: str, kind: str, run_id: str) -> int:
         """Mark as failed what still counts as running besides `run_id`; how many there were.

@@ -26,7 +26,7 @@ class Step:
 
 
 STEPS: dict[int, Step] = {
-    2: Step(columns={"runs": ("announced", "listed")}),
+    2: Step(columns={"runs": ("announced", "listed", "alarm")}),
 }
 """Version -> what it added. Without a gap from 2 on."""
 

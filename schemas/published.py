@@ -97,6 +97,8 @@ _RUNS = pa.schema(
         column("finished_at", MOMENT, "when it finished; UTC; NULL: it has not"),
         text("outcome", "running, succeeded, failed", required=True),
         text("error", "why it failed, in one line"),
+        text("alarm", "what made a run fail that ended without a fault: received_nothing (every "
+             "run before it had received something)"),
         text("window_from", "start of the window that was asked for"),
         text("window_to", "end of the window that was asked for"),
         column("requests", pa.int64(), "requests sent"),
@@ -104,7 +106,8 @@ _RUNS = pa.schema(
         column("announced", pa.int64(), "orders that the listings of this run announced; NULL: the "
                "API announces none"),
         column("listed", pa.int64(), "different orders read of those listings; NULL: as announced"),
-        column("received", pa.int64(), "orders received"),
+        column("received", pa.int64(), "orders received; one that a listing showed to be known "
+               "already may have been left out"),
         column("new", pa.int64(), "orders seen for the first time"),
         column("changed", pa.int64(), "orders received with new content"),
         column("unchanged", pa.int64(), "orders received as they were known"),
