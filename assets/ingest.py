@@ -161,7 +161,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             made = _normalise(workshop, key, context.run.run_id)
         counts = {"orders": made.orders, "order_rows": made.order_rows, "order_parties": None}
         for table in CANONICAL:
-            metadata: dict[str, Any] = {"quarantined": made.quarantined}
+            metadata: dict[str, Any] = {"quarantined": made.quarantined, **made.drift_counts}
             if counts[table] is not None:
                 metadata["rows_written"] = counts[table]
             yield dg.MaterializeResult(asset_key=[source.name, table], metadata=metadata)

@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.drift import CHANGED_TYPE, UNKNOWN_FIELD, UNMAPPED_CODE
 from assets.drift_log import TABLE as DRIFT
 from assets.drift_log import DriftLog, Noted
 from assets.known import landing_stage
@@ -42,6 +43,14 @@ class Normalised:
     order_rows: int = 0
     quarantined: int = 0
     drift: set[Noted] = field(default_factory=set)
+
+    @property
+    def drift_counts(self) -> dict[str, int]:
+        """Different fields and codes in the orders normalised, by kind of drift."""
+        return {
+            f"{kind}s": sum(noted[0] == kind for noted in self.drift)
+            for kind in (UNKNOWN_FIELD, CHANGED_TYPE, UNMAPPED_CODE)
+        }
 
 
 class Normaliser:

@@ -221,6 +221,20 @@ class Ledger:
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
+    def newest_runs(self, kind: str) -> list[dict[str, Any]]:
+        """Of every account its newest run of a kind that has ended, by account."""
+        place = func.row_number().over(
+            partition_by=runs.c.account, order_by=(runs.c.finished_at.desc(), runs.c.run_id)
+        )
+        ended = (
+            select(runs, place.label("place"))
+            .where(runs.c.kind == kind, runs.c.finished_at.is_not(None))
+            .subquery()
+        )
+        query = select(ended).where(ended.c.place == 1).order_by(ended.c.account)
+        with self._store.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
     def freshness(self, kind: str = "changes") -> dict[str, Freshness]:
         """Per account: the last success and the last failure of a kind of run."""
         newest = func.row_number().over(

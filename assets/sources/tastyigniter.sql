@@ -135,7 +135,10 @@ SELECT
     t.stated,
     t.price_mode,
     r.row_count,
-    GREATEST(0, COALESCE(r.subtotals, t.goods) + COALESCE(t.summable, 0)) AS summed
+    CASE
+        WHEN COALESCE(r.subtotals, t.goods) IS NOT NULL  -- GREATEST passes over NULL
+        THEN GREATEST(0, COALESCE(r.subtotals, t.goods) + COALESCE(t.summable, 0))
+    END AS summed
 FROM (
     SELECT
         version_id,
