@@ -128,6 +128,7 @@ FROM (
 
 -- section: sums
 -- Grain: one order with totals or menu lines. A tax that is not added to the sum is in the prices.
+-- The sum is never below 0, whatever is taken off, and NULL where the lines' amounts are not known.
 SELECT
     COALESCE(t.version_id, r.version_id) AS version_id,
     t.totals,
@@ -135,10 +136,8 @@ SELECT
     t.stated,
     t.price_mode,
     r.row_count,
-    CASE
-        WHEN COALESCE(r.subtotals, t.goods) IS NOT NULL  -- GREATEST passes over NULL
-        THEN GREATEST(0, COALESCE(r.subtotals, t.goods) + COALESCE(t.summable, 0))
-    END AS summed
+    COALESCE(r.subtotals, t.goods)
+    + GREATEST(-COALESCE(r.subtotals, t.goods), COALESCE(t.summable, 0)) AS summed
 FROM (
     SELECT
         version_id,
