@@ -25,6 +25,7 @@ class Newest:
     kind: str
     first_seen_at: datetime
     fetched_at: datetime
+    landing_seq: int
 
 
 class Landed:
@@ -56,13 +57,13 @@ class Landed:
         rows = self._query(
             "SELECT order_key, arg_max(content_hash, landing_seq), "
             "arg_max(kind, landing_seq), epoch_us(min(first_seen_at)), "
-            "epoch_us(max(fetched_at)) FROM raw "
+            "epoch_us(max(fetched_at)), max(landing_seq) FROM raw "
             "WHERE order_key IN (SELECT id FROM wanted) GROUP BY order_key",
             keys,
         )
         return {
-            key: Newest(content_hash, kind, _utc(first), _utc(fetched))
-            for key, content_hash, kind, first, fetched in rows
+            key: Newest(content_hash, kind, _utc(first), _utc(fetched), int(seq))
+            for key, content_hash, kind, first, fetched, seq in rows
         }
 
     def values(
