@@ -177,7 +177,7 @@ class Sweeper:
             for lease in leases:
                 lease.check()
             stage = landing_stage(self._account)
-            self._lake.append("raw", table, stage=stage, batch=seq + len(rows))
+            self._lake.append("raw", table, stage=stage, batch=seq + len(rows), after=seq)
 
 
 _KIND_WHEN_THERE = {"absent": "present", "suspected": "read"}
