@@ -197,9 +197,13 @@ class Ledger:
             return connection.execute(update(runs).where(others).values(**values)).rowcount
 
     def runs(self, limit: int | None = 100, account: str | None = None) -> list[dict[str, Any]]:
-        """Runs, the newest first; keys are the columns of the table. `limit=None`: all."""
+        """Runs, the newest first; keys are the columns of the table but the ordinal.
+
+        `limit=None`: all.
+        """
         by_age = func.coalesce(runs.c.ordinal, 0).desc(), runs.c.started_at.desc()
-        query = select(runs).order_by(*by_age, runs.c.run_id).limit(limit)
+        shown = [column for column in runs.columns if column is not runs.c.ordinal]
+        query = select(*shown).order_by(*by_age, runs.c.run_id).limit(limit)
         if account is not None:
             query = query.where(runs.c.account == account)
         with self._store.reading() as connection:
