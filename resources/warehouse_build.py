@@ -99,7 +99,8 @@ class Build:
         for name in CURRENT:
             self._insert(name, f"lake_{name}", "SEMI JOIN newest USING (version_id)")
         self._fill_items()
-        self._con.execute(_sql("order_status_history"))
+        for name in ("order_status_history", "order_status_events"):
+            self._con.execute(_sql(name))
         self._insert(
             "quarantine",
             "lake_quarantine",
