@@ -24,10 +24,13 @@ from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, runs
 from resources.redaction import redact
+from resources.registrations import Registrations
 
 __all__ = ["Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
 
-KINDS = frozenset({"changes", "history", "presence", "normalise", "publish", "replay", "compact"})
+KINDS = frozenset(
+    {"changes", "history", "presence", "normalise", "publish", "replay", "compact", "push"}
+)
 OUTCOMES = frozenset({"running", "succeeded", "failed"})
 NUMBERS = frozenset(
     {
@@ -83,6 +86,8 @@ class Ledger:
         """
         self._store = Store(url)
         self._now = now
+        self.registrations = Registrations(self._store, now)
+        """What was sent outward; see `resources/registrations.py`."""
 
     def close(self) -> None:
         self._store.close()
