@@ -16,6 +16,7 @@ import dagster as dg
 
 from assets.normalise import Normalised
 from assets.pull import Pull
+from assets.push import PUSH
 from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.workshop import Workshop
@@ -28,6 +29,9 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 
 NORMALISE = "normalise"
 CANONICAL = ("orders", "order_rows", "order_parties")
+REGISTRATIONS = "registrations"
+"""Asset of a source that takes orders: what it accepted, landed. The job that pushes tells of its
+materialisations, and nothing starts that job by itself."""
 ACCOUNT = "account"
 DAY = "day"
 DAYS_PER_RUN = 100
@@ -69,6 +73,8 @@ def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefi
     made = [_changes(source)]
     if "history" in source.ways:
         made.append(_history(source, first_day or FIRST_DAY))
+    if PUSH in source.ways:
+        made.append(_registrations(source))
     made.append(_canonical(source))
     return made
 
@@ -88,7 +94,10 @@ def _changes(source: Source) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         key = account_key(source.name, context.partition_key)
         with plainly():
-            pull = workshop.puller.changes(workshop.active(key), context.run.run_id)
+            account = workshop.active(key)
+            if PUSH in source.ways:  # what a push that died left accepted but not landed
+                workshop.pusher.settle(account, context.run.run_id)
+            pull = workshop.puller.changes(account, context.run.run_id)
         return dg.MaterializeResult(metadata=pull_metadata(pull))
 
     return changes
@@ -126,10 +135,23 @@ def _history(source: Source, first_day: date) -> dg.AssetsDefinition:
     return history
 
 
+def _registrations(source: Source) -> dg.AssetsDefinition:
+    spec = dg.AssetSpec(
+        key=[source.name, REGISTRATIONS],
+        group_name=source.name,
+        partitions_def=accounts_of(source.name),
+        description=f"Orders that {source.title} accepted from the job `push`, as they were sent.",
+        kinds={"json"},
+    )
+    return dg.AssetsDefinition(specs=[spec])
+
+
 def _canonical(source: Source) -> dg.AssetsDefinition:
     landed = [dg.AssetKey([source.name, "changes"])]
     if "history" in source.ways:
         landed.append(dg.AssetKey([source.name, "history"]))
+    if PUSH in source.ways:
+        landed.append(dg.AssetKey([source.name, REGISTRATIONS]))
     condition = (
         dg.AutomationCondition.any_deps_updated().since_last_handled()
         & ~dg.AutomationCondition.in_progress()

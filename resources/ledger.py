@@ -189,11 +189,15 @@ class Ledger:
         with self._store.writing() as connection:
             return connection.execute(update(runs).where(others).values(**values)).rowcount
 
-    def runs(self, limit: int | None = 100, account: str | None = None) -> list[dict[str, Any]]:
+    def runs(
+        self, limit: int | None = 100, account: str | None = None, kind: str | None = None
+    ) -> list[dict[str, Any]]:
         """Runs, the newest first; keys are the columns of the table. `limit=None`: all."""
         query = select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id).limit(limit)
         if account is not None:
             query = query.where(runs.c.account == account)
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

@@ -69,6 +69,20 @@ class FeedbackCompanyApi(SandboxApi):
             Route("/invitations/{id:int}", self._answered(self._one), methods=["GET"]),
         ]
 
+    def settings(self) -> Body:
+        """A rule by which the gift shop's shipped orders are registered; none are by themselves."""
+        rule: Body = {
+            "from_accounts": ["brightpearl.acme"],
+            "shipping_statuses": ["shipped"],
+            "max_age_days": 3650,
+            "delay": "7 days",
+            "reminder": "14 days",
+            "filtercode": "gift-shop",
+            "exclude_products": ["1000"],
+            "product_url": "https://shop.example/products/{product_id}",
+        }
+        return {"push": rule}
+
     def registrations(self) -> list[Body]:
         """The orders that were registered by POST, as they were sent, oldest first."""
         return list(self._registered.values())

@@ -1,7 +1,7 @@
 """Feedback Company: how to ask for review invitations, and how to register orders for one.
 
-Belongs here: the token, the list of invitations, and what an account says. Does not belong here: how
-an invitation or a registration is read (`feedback_company.sql`), which orders are registered
+Belongs here: the token, the list of invitations, and what an account says. Does not belong here:
+how an invitation or a registration is read (`feedback_company.sql`), which orders are registered
 (`feedback_company_rule.py`), what of them is sent (`feedback_company_order.py`) and how
 (`feedback_company_send.py`).
 Sources of the facts: API for Developers: Orders (orders can be posted, never read), API for

@@ -79,6 +79,8 @@ def _products(rule: PushRule, order: PublishedOrder, notes: list[str]) -> list[d
         raise Unfit(f"its order rows are {order.rows_state}")
     found: dict[str, dict[str, str]] = {}
     for row in order.products:
+        if row["product_id"] in rule.exclude_products or row["sku"] in rule.exclude_products:
+            continue
         product = _product(rule, row, notes)
         found.setdefault(product["external_id"], product)
     return list(found.values())

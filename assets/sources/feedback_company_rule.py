@@ -141,6 +141,8 @@ class PushRule(BaseModel):
     filtercode: Annotated[_Text, StringConstraints(min_length=1, max_length=MOST)] | None = None
     with_products: Annotated[bool, Strict()] = True
     """Whether the products are named, so that they can be reviewed, too."""
+    exclude_products: list[_Text] = []
+    """Ids or skus of what is sold but not reviewed, such as freight."""
     product_url: Annotated[_Text, AfterValidator(_template)] | None = None
     """The page of a product whose order row has no URL of its own."""
     exclude_emails_seen_days: _Days | None = None
