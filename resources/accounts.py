@@ -226,7 +226,7 @@ def _first(errors: list[ErrorDetails]) -> ErrorDetails:
 def _raise_setting(error: ErrorDetails, settings: type[AccountSettings], where: str) -> NoReturn:
     """Turn pydantic's first complaint into one line. It never repeats the value."""
     key = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    where = f"{where}, key {key}"
+    where = f"{where}, key {key}" if key else where
     if error["type"] == "extra_forbidden":
         known = _known(settings, error["loc"])
         raise AccountsError(

@@ -42,11 +42,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 
+from resources import ledger_steps
 from resources.errors import ConfigurationError, LedgerError
+from resources.ledger_steps import VERSION
 from resources.redaction import register
-
-VERSION = 2
-"""Version of the tables below; raised with every change of them."""
 
 _BUSY_SECONDS = 30.0
 """How long SQLite waits for another process's write before it gives up."""
@@ -111,6 +110,8 @@ runs = Table(
     Column("window_to", String(40)),
     Column("requests", BigInteger),
     Column("least_requests", BigInteger),
+    Column("announced", BigInteger),
+    Column("listed", BigInteger),
     Column("received", BigInteger),
     Column("new", BigInteger),
     Column("changed", BigInteger),
@@ -150,9 +151,6 @@ registrations = Table(
     Column("reason", Text),
     Index("registrations_by_state", "account", "state", "landed_at"),
 )
-
-_ADDED = {2: (registrations,)}
-"""Tables by the version that brought them. A ledger of the version before is given them."""
 
 
 class Store:
@@ -212,7 +210,7 @@ class Store:
         """Make the tables, or check that they are ours; in one transaction, for many may try."""
         present = set(inspect(connection).get_table_names())
         if _version.name in present:
-            self._check_version(connection)
+            self._bring_up_to_date(connection)
         elif present & set(METADATA.tables):
             raise LedgerError(
                 "holds tables of the same names that are not a ledger's",
@@ -223,13 +221,17 @@ class Store:
             METADATA.create_all(connection, checkfirst=False)
             connection.execute(insert(_version).values(version=VERSION))
 
-    def _check_version(self, connection: Connection) -> None:
+    def _bring_up_to_date(self, connection: Connection) -> None:
+        """Add what later versions added. Raises LedgerError for a version that is not known."""
         found = connection.execute(select(_version.c.version)).scalar()
         if found == VERSION:
             return
-        if found is not None and found + 1 in _ADDED and found < VERSION:
-            for version in range(found + 1, VERSION + 1):
-                METADATA.create_all(connection, tables=_ADDED[version], checkfirst=False)
+        # Another process may be adding the same: PostgreSQL lets one at a time go on from here.
+        found = connection.execute(select(_version.c.version).with_for_update()).scalar()
+        if found == VERSION:
+            return
+        if found is not None and 1 <= found < VERSION:
+            ledger_steps.take(connection, METADATA, found)
             connection.execute(update(_version).values(version=VERSION))
             return
         if found is not None and found > VERSION:

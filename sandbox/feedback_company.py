@@ -75,13 +75,17 @@ class FeedbackCompanyApi(SandboxApi):
             "from_accounts": ["brightpearl.acme"],
             "shipping_statuses": ["shipped"],
             "max_age_days": 3650,
-            "delay": "7 days",
-            "reminder": "14 days",
+            "delay": "2 days",
+            "reminder": "7 days",
             "filtercode": "gift-shop",
             "exclude_products": ["1000"],
             "product_url": "https://shop.example/products/{product_id}",
         }
         return {"push": rule}
+
+    def forget_tokens(self) -> None:
+        """Let every token that was given out lose its force."""
+        self._tokens = dict.fromkeys(self._tokens, self.clock.now())
 
     def registrations(self) -> list[Body]:
         """The orders that were registered by POST, as they were sent, oldest first."""
