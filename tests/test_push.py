@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from resources.api import Progress
-from resources.errors import ApiError, LedgerError
+from resources.errors import ApiError, ConfigurationError, LedgerError
 from resources.leases import LeaseHeld, LeaseLost
 from resources.ledger_store import leases
 from sandbox.server import Sandbox
@@ -246,6 +246,43 @@ def test_nothing_that_was_refused_is_sent_again_by_itself(desk: Desk) -> None:
     assert waiting.state == "refused"
     desk.push(limit=2)
     assert waiting.external_id not in ids(desk)
+
+
+def test_a_customer_is_invited_once_in_so_many_days(desk: Desk) -> None:
+    head = "[feedback_company.reviews.push]"
+    recent = f"{head}\nplaced_after = 2026-10-18"
+    desk.change_rule(lambda text: text.replace(head, recent))
+    before = [each.order.email for each in desk.plan().chosen if each.outgoing]
+    assert len(set(before)) < len(before), "some customers have ordered twice"
+    desk.change_rule(lambda text: text.replace(head, f"{head}\nexclude_emails_seen_days = 30"))
+    planned = [each.order.email for each in desk.plan().chosen if each.outgoing]
+    assert sorted(planned, key=str) == sorted(set(before), key=str)
+    desk.push(limit=30)
+    lost = _lost(desk, after=0)
+    assert lost in ids(desk)
+    desk.workshop.pusher.settle(desk.account, "settled")
+    seen = {body["customer"]["email"] for body in desk.registered()}
+    assert len(seen) == 31
+    plan = desk.plan()
+    assert {each.order.email for each in plan.chosen if each.outgoing} == set(before) - seen
+    assert plan.skipped["customer invited within 30 days"] == len(before) - 31 - (
+        len(set(before)) - 31
+    )
+
+
+def test_a_rule_for_accounts_that_are_not_there_is_told_before_any_request(desk: Desk) -> None:
+    desk.change_rule(lambda text: text.replace('["brightpearl.acme"]', '["brightpearl.acne"]'))
+    with pytest.raises(ConfigurationError, match=r"brightpearl\.acne") as caught:
+        desk.push()
+    assert "key from_accounts" in str(caught.value)
+    assert desk.box.requests(KEY) == 0
+
+
+def test_what_is_told_of_a_refusal_names_nobody(desk: Desk) -> None:
+    desk.box.fault(KEY, "rejected", method="POST", times=1, body="no: ann@example.com, Ann")
+    desk.push(limit=1)
+    (waiting,) = desk.open()
+    assert "no: [e-mail], Ann" in str(waiting.reason)
 
 
 # Processes.
