@@ -25,10 +25,13 @@ from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, runs
 from resources.redaction import redact
+from resources.registrations import Registrations
 
 __all__ = ["Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
 
-KINDS = frozenset({"changes", "history", "presence", "normalise", "publish", "replay", "compact"})
+KINDS = frozenset(
+    {"changes", "history", "presence", "normalise", "publish", "replay", "compact", "push"}
+)
 OUTCOMES = frozenset({"running", "succeeded", "failed"})
 NUMBERS = frozenset(
     {
@@ -89,6 +92,8 @@ class Ledger:
         self._store = Store(url)
         self._now = now
         self._clocks = leasing.Clocks(now, uptime)
+        self.registrations = Registrations(self._store, now)
+        """What was sent outward; see `resources/registrations.py`."""
 
     def close(self) -> None:
         self._store.close()
@@ -196,7 +201,9 @@ class Ledger:
         with self._store.writing() as connection:
             return connection.execute(update(runs).where(others).values(**values)).rowcount
 
-    def runs(self, limit: int | None = 100, account: str | None = None) -> list[dict[str, Any]]:
+    def runs(
+        self, limit: int | None = 100, account: str | None = None, kind: str | None = None
+    ) -> list[dict[str, Any]]:
         """Runs, the newest first; keys are the columns of the table but the ordinal.
 
         `limit=None`: all.
@@ -206,6 +213,8 @@ class Ledger:
         query = select(*shown).order_by(*by_age, runs.c.run_id).limit(limit)
         if account is not None:
             query = query.where(runs.c.account == account)
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

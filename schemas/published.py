@@ -69,7 +69,7 @@ _RUNS = pa.schema(
     [
         text("run_id", "id of the run; unique", required=True),
         text("account", "account.key of dim_account; NULL: a run of no single account"),
-        text("kind", "changes, history, presence, normalise, publish, replay, compact",
+        text("kind", "changes, history, presence, normalise, publish, replay, compact, push",
              required=True),
         column("started_at", MOMENT, "when it started; UTC", required=True),
         column("finished_at", MOMENT, "when it finished; UTC; NULL: it has not"),

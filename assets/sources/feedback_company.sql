@@ -3,6 +3,7 @@
 -- {"registration": the order as sent, "response": the reply as received}.
 -- Belongs here: what each documented field means. How to ask is in feedback_company.py.
 -- The two cannot be joined: an invitation names another order id than the one that was registered.
+-- Orders are registered by their order key, which so becomes the registration's parent_order_key.
 
 -- section: parsed
 SELECT
@@ -95,6 +96,10 @@ SELECT
     p.order_key,
     p.version_id,
     text_of(r.external_id) AS order_number,
+    CASE
+        WHEN regexp_full_match(r.external_id, '[A-Za-z0-9_.~%-]+(:[A-Za-z0-9_.~%-]+){2}')
+        THEN r.external_id
+    END AS parent_order_key,
     'review_registration' AS order_type,
     moment_of(i.created_at) AS created_at,
     offset_of(i.created_at) AS created_offset_min,
