@@ -9,8 +9,6 @@ without any commit is one that was normalised before this table was kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,11 +41,19 @@ class DriftLog:
         """Whether nothing was ever noted of this account."""
         return not self._done
 
-    def catch_up(self, past: Iterable[tuple[pa.Table, Mapped]], last: int) -> None:
-        """Note in one commit what was normalised up to the landing sequence `last`."""
-        found = self.whole(past)
-        self._lake.append(TABLE, found, stage=self._stage, batch=last)
-        self._done, self._settled = last, self._read_settled()
+    def catch_up(self, scanner: Scanner, last: int) -> None:
+        """Keep what was found in all that was normalised up to the landing sequence `last`."""
+        self._append(scanner.found(), last)
+        self._settled = scanner.settled
+
+    def replace(self, scanner: Scanner, last: int) -> None:
+        """Put what was found in all of the account's orders in the old one's place."""
+        found = scanner.found()
+        own = (self._account.source, self._account.name)
+        self._lake.replace_account(
+            TABLE, own, [found], stage=self._stage, batch=last, after=self._done
+        )
+        self._count(found)
 
     def note(self, chunk: pa.Table, mapped: Mapped, last: int) -> None:
         """Note a chunk, less what a run that died had noted of it already."""
@@ -57,20 +63,13 @@ class DriftLog:
         scanner.codes(mapped.tables["orders"].filter(unseen))
         found = scanner.found()
         if found.num_rows or self.lacks_the_past:
-            self._lake.append(TABLE, found, stage=self._stage, batch=last)
-            self._done = last
+            self._append(found, last)
         self._settled = scanner.settled
         self._count(found)
 
-    def whole(self, parts: Iterable[tuple[pa.Table, Mapped]]) -> pa.Table:
-        """What an account's raw records hold from the first on; kept nowhere."""
-        scanner = Scanner(self._account)
-        for chunk, mapped in parts:
-            scanner.scan(chunk)
-            scanner.codes(mapped.tables["orders"])
-        found = scanner.found()
-        self._count(found)
-        return found
+    def _append(self, found: pa.Table, last: int) -> None:
+        self._lake.append(TABLE, found, stage=self._stage, batch=last, after=self._done)
+        self._done = max(self._done, last)
 
     def _count(self, found: pa.Table) -> None:
         shown = found.filter(pc.field("kind") != SETTLED_TYPE)

@@ -52,24 +52,7 @@ class Envelope(msgspec.Struct):
     """A reply in the JSON:API shape: an array of orders, or one order."""
 
     data: msgspec.Raw
-
-
-class Pagination(msgspec.Struct):
-    """How many orders there are; 4.0 to 4.1.1 do not tell."""
-
-    total: int
-
-
-class Meta(msgspec.Struct):
-    """What is said about the whole list."""
-
-    pagination: Pagination
-
-
-class Totals(msgspec.Struct):
-    """A list's reply, as far as it announces a number."""
-
-    meta: Meta
+    meta: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +91,8 @@ class Pages:
         self._lost_in_row = 0
         self.edge: int | None = None
         """The id of the last order read."""
+        self.announced: int | None = None
+        """How many orders there are by the newest reply; None where it does not tell."""
 
     def go_on_from(self, edge: int, ids: Collection[str]) -> None:
         """Begin after the order `edge`; `ids` are those landed, by which its place is found."""
@@ -166,13 +151,14 @@ class Pages:
             reply = self._api.get(ORDERS, self._asked | {"page": number, "pageLimit": limit})
         except Rejected as fault:
             return self._around_lost(fault, number, limit), ORDERS
+        self.announced = _total_in(reply)
         page = [listed(body, reply, self._api.account) for body in _orders_in(reply)]
         numbers = [each.number for each in page if each.number is not None]
         if numbers != sorted(numbers, reverse=self._newest_first):
             raise _unreadable("is not sorted by order_id as asked", reply.url)
         if len(page) > limit:
             raise _unreadable(f"has {len(page)} orders though {limit} were asked for", reply.url)
-        self._listing.page(_announced(reply), [])
+        self._listing.page(self.announced, [])
         self._lost_in_row = 0 if page else self._lost_in_row
         self._last = numbers[-1] if numbers else self._last
         return page, reply.url
@@ -205,15 +191,6 @@ def page_from(place: int) -> tuple[int, int]:
     return place // limit + 1, limit
 
 
-def _announced(reply: Reply) -> int | None:
-    """The total in a reply's pagination; None where it tells none."""
-    try:
-        total = msgspec.json.decode(reply.body, type=Totals).meta.pagination.total
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return total if total >= 0 else None
-
-
 def _orders_in(reply: Reply) -> list[msgspec.Raw]:
     """The orders of a list, each as the bytes that arrived."""
     reply.json()
@@ -224,6 +201,16 @@ def _orders_in(reply: Reply) -> list[msgspec.Raw]:
         return msgspec.json.decode(data, type=list[msgspec.Raw])
     except msgspec.ValidationError as fault:
         raise _unreadable(f"is not a list of orders ({fault})", reply.url) from fault
+
+
+def _total_in(reply: Reply) -> int | None:
+    """The number of orders that `meta.pagination` announces."""
+    try:
+        meta = msgspec.json.decode(reply.body, type=Envelope).meta
+        total = meta["pagination"]["total"]
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return None
+    return total if isinstance(total, int) and not isinstance(total, bool) else None
 
 
 def order_in(reply: Reply) -> msgspec.Raw | None:
