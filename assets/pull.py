@@ -17,7 +17,7 @@ from assets.landing import Counts, Landing
 from assets.sources import source as source_of
 from assets.sources.base import Batch, Until
 from resources.accounts import Account
-from resources.api import Api, Progress
+from resources.api import Api, Clock, Progress
 from resources.budget import Budget
 from resources.errors import ConfigurationError
 from resources.lake import Lake
@@ -74,6 +74,8 @@ class Puller:
     """Told of every request and every wait."""
     landed: Callable[[Pull], None] | None = None
     """Told after every landing commit."""
+    clock: Clock | None = None
+    """What waits are measured by; None for the clock on the wall."""
 
     def changes(self, account: Account, run_id: str) -> Pull:
         """What changed since the account's cursor, which moves as batches are durable.
@@ -162,7 +164,7 @@ class Puller:
         source = source_of(account.source)
         allowed = account.settings.requests_per_minute or source.requests_per_minute
         budget = Budget(self.places.budgets, account.budget_key, allowed)
-        return Api(account, source, budget=budget, progress=self.asking)
+        return Api(account, source, budget=budget, progress=self.asking, clock=self.clock)
 
 
 def require_history(account: Account) -> None:

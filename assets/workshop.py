@@ -13,7 +13,7 @@ from assets.normalise import Normaliser
 from assets.pull import Pull, Puller
 from assets.sources import accounts
 from resources.accounts import Account, Accounts
-from resources.api import Progress
+from resources.api import Clock, Progress
 from resources.errors import ConfigurationError
 from resources.lake import Lake
 from resources.ledger import Ledger
@@ -30,6 +30,8 @@ class Workshop:
     """Told of every request and every wait."""
     landed: Callable[[Pull], None] | None = None
     """Told after every landing commit."""
+    clock: Clock | None = None
+    """What waits are measured by; None for the clock on the wall."""
 
     @property
     def accounts(self) -> Accounts:
@@ -56,7 +58,7 @@ class Workshop:
     @property
     def puller(self) -> Puller:
         """What pulls accounts into this home's lake."""
-        return Puller(self.places, self.lake, self.ledger, self.asking, self.landed)
+        return Puller(self.places, self.lake, self.ledger, self.asking, self.landed, self.clock)
 
     def normaliser(self, account: Account) -> Normaliser:
         """What maps one account's raw records."""

@@ -51,7 +51,20 @@ class Reply:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # raised below, so that no traceback shows the body
-        raise NotJson(
+        raise self.not_json()
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is one whole JSON value."""
+        try:
+            msgspec.json.decode(self.body, type=msgspec.Raw)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return True
+
+    def not_json(self) -> NotJson:
+        """The error for a body that is none."""
+        return NotJson(
             f"{self.method} {self.url} answered {self.status} with something that is not JSON: "
             f"{self.excerpt(80)!r}",
             self.account,
