@@ -25,7 +25,15 @@ from resources.dialect import Dialect, Progress
 from resources.errors import ApiError
 from resources.login import Login
 from resources.pacing import BUDGET, THROTTLE, Clock, Pacer
-from resources.refusals import Elsewhere, Fault, Incomplete, Rejected, Throttled, Unreachable
+from resources.refusals import (
+    Elsewhere,
+    Fault,
+    Incomplete,
+    Rejected,
+    ServerFault,
+    Throttled,
+    Unreachable,
+)
 from resources.replies import NotJson, Reply, read_reply, retry_after, sensible_seconds
 from resources.transport import Params, Transport
 from resources.workers import Workers
@@ -41,6 +49,7 @@ __all__ = [
     "Progress",
     "Rejected",
     "Reply",
+    "ServerFault",
     "Throttled",
     "Unreachable",
     "retry_after",
@@ -265,7 +274,8 @@ class Api:
                 )
             self._pacer.close_for(seconds, THROTTLE)
         if reply.status in _PASSING and self._dialect.refusal(reply) is None:
-            raise Fault(f"answered {reply.status}: {reply.excerpt(200)}", passing=True, sent=True)
+            text = f"answered {reply.status}: {reply.words(200)}"
+            raise Fault(text, passing=True, sent=True, status=reply.status)
         error = self._spoiled(reply, call)
         if error is not None:
             raise Fault(str(error), passing=True, sent=True, error=error)

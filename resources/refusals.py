@@ -24,9 +24,17 @@ class Fault(Exception):
     """A request that brought no whole reply. The text is redacted."""
 
     def __init__(
-        self, text: str, *, passing: bool, sent: bool, error: ApiError | None = None
+        self,
+        text: str,
+        *,
+        passing: bool,
+        sent: bool,
+        status: int = 0,
+        error: ApiError | None = None,
     ) -> None:
         super().__init__(redact(text))
+        self.status = status
+        """The reply's HTTP status, if there was one."""
         self.error = error
         """What it amounts to where it does not pass, if that is not Unreachable."""
         self.passing = passing
@@ -53,6 +61,10 @@ class Unreachable(ApiError):
 
     A POST that the API may have received is not sent again.
     """
+
+
+class ServerFault(Unreachable):
+    """The API answered 500 at every try, to this request at least."""
 
 
 class Incomplete(ApiError):
@@ -91,7 +103,8 @@ def unreachable(asked: str, fault: Fault, account: str, tries: int) -> Unreachab
         remedy = "look in the API whether it arrived before sending it again"
     else:
         remedy = f"run again later; it was tried {tries} times"
-    return Unreachable(f"{asked}: {fault}", account, remedy)
+    kind = ServerFault if fault.status == 500 else Unreachable
+    return kind(f"{asked}: {fault}", account, remedy)
 
 
 def answered(reply: Reply) -> str:

@@ -26,6 +26,12 @@ class NotJson(ApiError):
     """A reply that should be JSON and is not."""
 
 
+class _Complaint(msgspec.Struct):
+    """The usual form of an error in JSON."""
+
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One whole reply of an API."""
@@ -70,6 +76,15 @@ class Reply:
             self.account,
             "check base_url, or whether a proxy or a login page answers in the API's place",
         )
+
+    def words(self, length: int) -> str:
+        """What an error reply says: its `message` where it has one, which may stand beside a stack
+        trace, else the beginning of its body. Redacted, one line."""
+        try:
+            message = msgspec.json.decode(self.body, type=_Complaint).message
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self.excerpt(length)
+        return " ".join(redact(message).split())[:length]
 
     def excerpt(self, length: int) -> str:
         """The first characters of the body as one line of text, redacted."""

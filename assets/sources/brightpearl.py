@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from assets.sources.base import Batch, Cursor, Record, Source, Until, pieces, seconds_of
+from assets.sources.brightpearl_ids import existing, id_set
 from resources.accounts import Account
 from resources.api import Api, Reply
 from resources.errors import ApiError
@@ -41,6 +42,26 @@ class Orders(msgspec.Struct):
     """An Order GET reply, each order left as the bytes that arrived."""
 
     response: list[msgspec.Raw]
+
+
+class Meta(msgspec.Struct):
+    """What a page of a search says of itself and of the whole list."""
+
+    available: int = msgspec.field(name="resultsAvailable")
+    first: int | None = msgspec.field(name="firstResult", default=None)
+
+
+class Rows(msgspec.Struct):
+    """A page of a search."""
+
+    results: list[msgspec.Raw]
+    meta: Meta = msgspec.field(name="metaData")
+
+
+class Search(msgspec.Struct):
+    """A search's reply, as far as its paging goes."""
+
+    response: Rows
 
 
 @dataclass(frozen=True)
@@ -128,24 +149,22 @@ class Brightpearl(Source):
             yield Batch(list(self._get(api, [row.order_id for row in piece])))
 
     def _search(self, api: Api, column: str, since: datetime) -> Iterator[Found]:
-        """Rows whose stamp lies in the window, oldest first.
+        """Rows whose stamp is not older than the bound, oldest first.
 
-        The run's first question is left open at its end, since the server's time is not known yet;
-        where it has more than one page it is asked again with a fixed end, so that what changes
-        while the pages are read can only leave the window, which `_pages` notices. What lies
-        between the cursor's bound and that end is landed, too; the next run lists it again.
+        The first page is asked for without an end, so that it holds what is stamped in the future.
+        Where there are more, the list is asked for with a fixed end, so that what changes while the
+        pages are read can only leave the window, which `_pages` notices, and then what lies beyond
+        that end. What is newer than the cursor will be is landed, too; the next run lists it again.
         """
-        filters = {column: f"{_text(since)}/{_end(api)}", "sort": f"{column}.ASC"}
-        if api.first_server_time is not None:
-            yield from self._pages(api, filters, column)
-            return
-        first, announced = self._page(api, filters, column, 1)
-        if announced <= ROWS_PER_SEARCH:
+        filters = {column: f"{_text(since)}/", "sort": f"{column}.ASC"}
+        rows, announced = self._page(api, filters, column, 1)
+        if len(rows) >= announced:
             api.least_requests += 1
-            yield from first
+            yield from rows
             return
-        filters[column] = f"{_text(since)}/{_end(api)}"
-        yield from self._pages(api, filters, column)
+        end = _end(api)
+        for window in (f"{_text(since)}/{end}", f"{end}/"):
+            yield from self._pages(api, filters | {column: window}, column)
 
     def _pages(self, api: Api, filters: dict[str, str], column: str) -> Iterator[Found]:
         """Every page of a search.
@@ -172,28 +191,35 @@ class Brightpearl(Source):
     ) -> tuple[list[Found], int]:
         """One page of a search and the number of results announced."""
         asked = filters | {"pageSize": str(ROWS_PER_SEARCH), "firstResult": str(first)}
-        reply = api.get(SEARCH, asked)
+        reply = api.get(SEARCH, asked, flaw=lambda reply: _flaw(reply, first))
         return _read_search(reply.json(), column, reply.url)
 
     def _get(self, api: Api, order_ids: Sequence[int]) -> Iterator[Record]:
         """The orders themselves. Ids that no longer exist are left out by the API."""
-        sets = [id_set(piece) for piece in pieces(sorted(set(order_ids)), IDS_PER_GET)]
+        ids = sorted(set(order_ids))
+        sets = [id_set(piece) for piece in pieces(ids, IDS_PER_GET)]
         api.least_requests += len(sets)
-        asked = [(ORDER + each, OPTIONAL) for each in sets]
-        for reply in api.get_many(asked):
+        left_out = set(map(str, ids))
+        for reply in api.get_many([(ORDER + each, OPTIONAL) for each in sets]):
             for body in _read_orders(reply):
-                yield Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
+                record = _record(body, reply)
+                left_out.discard(record.source_order_id or "")
+                yield record
+        for piece in pieces(sorted(map(int, left_out)), IDS_PER_GET):
+            yield from self._left_out(api, piece)
 
+    def _left_out(self, api: Api, order_ids: Sequence[int]) -> Iterator[Record]:
+        """Orders that a GET left out and that exist: Order OPTIONS names existing ids alone."""
+        wanted = existing(api.options(ORDER + id_set(order_ids)))
+        if not wanted:
+            return
 
-def id_set(order_ids: Sequence[int]) -> str:
-    """Ascending ids as Brightpearl writes a set: `1-3,7`."""
-    runs: list[tuple[int, int]] = []
-    for order_id in order_ids:
-        if runs and order_id == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], order_id)
-        else:
-            runs.append((order_id, order_id))
-    return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
+        def flaw(reply: Reply) -> str | None:
+            found = {_record(body, reply).source_order_id for body in _read_orders(reply)}
+            return "orders that Order OPTIONS names are left out" if wanted - found else None
+
+        reply = api.get(ORDER + id_set(sorted(map(int, wanted))), OPTIONAL, flaw=flaw)
+        yield from (_record(body, reply) for body in _read_orders(reply))
 
 
 def _lower_bound(account: Account, cursor: Cursor | None) -> datetime:
@@ -204,22 +230,33 @@ def _lower_bound(account: Account, cursor: Cursor | None) -> datetime:
 
 def _end(api: Api) -> str:
     """The end of a run's windows: the second after its first reply, which is told in seconds."""
-    if api.first_server_time is None:
-        return ""
-    return _text(api.first_server_time + timedelta(seconds=1))
+    return _text(_present(api) + timedelta(seconds=1))
+
+
+def _present(api: Api) -> datetime:
+    """The server's time at the run's first reply."""
+    assert api.first_server_time is not None
+    return api.first_server_time
 
 
 def _not_yet_landed(api: Api, found: Sequence[Found]) -> list[Found]:
-    """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET."""
+    """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET.
+
+    A stamp in the future says nothing: it need not move with the next change.
+    """
     landed = api.known.values(["$.updatedOn", "$.createdOn"], [str(row.order_id) for row in found])
 
     def is_new(row: Found) -> bool:
         stamps = landed.get(str(row.order_id))
-        if stamps is None or row.stamp is None:
+        if stamps is None or row.stamp is None or row.stamp > _present(api):
             return True
         return _moment_or_none(stamps[0] or stamps[1]) != row.stamp
 
     return [row for row in found if is_new(row)]
+
+
+def _record(body: msgspec.Raw, reply: Reply) -> Record:
+    return Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
 
 
 def _order_id(body: msgspec.Raw) -> str | None:
@@ -257,6 +294,19 @@ def _read_search(reply: Any, column: str, url: str) -> tuple[list[Found], int]:
             remedy="ask again; if it persists, narrow started_on",
         )
     return found, available
+
+
+def _flaw(reply: Reply, first: int) -> str | None:
+    """Why a page of a search is not the one that was asked for, though it reads well."""
+    try:
+        found = msgspec.json.decode(reply.body, type=Search, strict=False).response
+    except msgspec.ValidationError:
+        return None  # _read_search says what is wrong with it
+    if found.results and found.meta.first not in (None, first):
+        return f"it begins with result {found.meta.first}, not {first}"
+    if not found.results and found.meta.available >= first:
+        return f"it holds no result though {found.meta.available} are announced"
+    return None
 
 
 def _read_orders(reply: Reply) -> list[msgspec.Raw]:

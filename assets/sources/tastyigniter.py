@@ -27,7 +27,7 @@ from assets.sources.tastyigniter_pages import (
     order_in,
 )
 from resources.accounts import Account, AccountSettings
-from resources.api import Api, Rejected, Reply
+from resources.api import Api, Reply, ServerFault
 
 FINISHED = frozenset({"completed", "cancelled", "returned"})
 """Canonical statuses after which an order is read again only while it is recent."""
@@ -64,11 +64,8 @@ class Tastyigniter(Source):
         return {"Authorization": f"Bearer {secrets['token']}"}
 
     def refusal(self, reply: Reply) -> str | None:
-        """The message alone: with debugging on, an error carries a stack trace beside it.
-
-        A 500 with a message is one, too: it comes again until the order at fault is left out.
-        """
-        if not 400 <= reply.status <= 500:
+        """The message alone: with debugging on, an error carries a stack trace beside it."""
+        if not 400 <= reply.status < 500:
             return None
         try:
             return str(msgspec.json.decode(reply.body)["message"])
@@ -166,8 +163,8 @@ class Tastyigniter(Source):
         api.least_requests += 1
         try:
             reply = api.get(f"{ORDERS}/{number}", missing_ok=True)
-        except Rejected as fault:
-            yield lost(fault, number).record
+        except ServerFault:
+            yield lost(number).record
             return
         body = order_in(reply)
         if body is not None:
