@@ -200,6 +200,7 @@ class Api:
         *,
         at_once: int = 4,
         missing_ok: bool = False,
+        flaw: Flaw | None = None,
     ) -> Iterator[Reply]:
         """The replies to many GETs, in the order of the requests, `at_once` under way at a time.
 
@@ -208,7 +209,9 @@ class Api:
         """
 
         def ask(request: tuple[str, Params | None], stop: threading.Event) -> Reply:
-            return self._ask(self._call("GET", *request, missing_ok=missing_ok, stop=stop))
+            call = self._call("GET", *request, missing_ok=missing_ok, stop=stop)
+            call.flaw = flaw
+            return self._ask(call)
 
         return self._workers.in_order(requests, ask, at_once)
 

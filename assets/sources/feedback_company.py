@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -84,6 +85,13 @@ class Rows:
     created: list[datetime | None]
     read: int
     """Rows read so far, these included."""
+    announced: int
+    """Rows of the whole list."""
+
+    @property
+    def following(self) -> dict[str, int]:
+        """Where a load that is broken off after this page goes on."""
+        return {"page": self.number + 1, "rows": self.read, "announced": self.announced}
 
 
 class FeedbackCompany(Source):
@@ -151,12 +159,12 @@ class FeedbackCompany(Source):
         start = cursor or {"page": 1, "rows": 0}
         began: str | None = start.get("read_until")
         records: list[Record] = []
-        for page in _pages(api, OLDEST_FIRST, start["page"], start["rows"]):
+        told = start.get("announced", 0)
+        for page in _pages(api, OLDEST_FIRST, start["page"], start["rows"], told):
             began = began or until.moment.isoformat()
             records.extend(page.records)
             if len(records) >= self.batch_size:
-                place = {"page": page.number + 1, "rows": page.read, "read_until": began}
-                yield Batch(_once(records), place)
+                yield Batch(_once(records), page.following | {"read_until": began})
                 records = []
         yield Batch(_once(records), {"read_until": began})
 
@@ -165,7 +173,7 @@ class FeedbackCompany(Source):
         days: int = api.account.settings.reread_days  # type: ignore[attr-defined]
         horizon = read_until - timedelta(days=days)
         records: list[Record] = []
-        for page in _pages(api, NEWEST_FIRST, 1, 0):
+        for page in _pages(api, NEWEST_FIRST):
             records.extend(page.records)
             if len(records) >= self.batch_size:
                 yield Batch(_once(records))
@@ -176,21 +184,23 @@ class FeedbackCompany(Source):
         yield Batch(_once(records), {"read_until": reached.isoformat()})
 
 
-def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
+def _pages(
+    api: Api, sort: str, number: int = 1, read: int = 0, announced: int = 0
+) -> Iterator[Rows]:
     """The pages of the list from the given one on, up to an empty one or the announced end.
 
     A page may hold fewer rows than asked for although more are announced: the next one is asked
-    for all the same. Where fewer rows are announced than before, rows have left the list and the
-    following ones have moved up: that many pages are asked for again.
+    for all the same; an empty one, or one that repeats the one before, is asked for again. Where
+    fewer rows are announced than before, rows have left the list and the following ones have moved
+    up: that many pages are asked for again.
     """
-    announced, before, retreats = 0, b"", 0
+    before, retreats = b"", 0
     while True:
         asked: dict[str, str | int] = {"page": number, "page_size": ROWS_PER_PAGE, "sort": sort}
-        reply = api.get(INVITATIONS, asked)
+        reply = api.get(INVITATIONS, asked, flaw=partial(_flaw, before, read))
         api.least_requests += 1
         page = _read_page(reply)
         rows, count = page.invitations, page.meta.count
-        _refuse_if(bool(rows) and reply.body == before, f"page {number} repeats the last", reply)
         if count < announced and number > 1:
             back = min(number - 1, -(-(announced - count) // ROWS_PER_PAGE))
             number, read = number - back, max(0, read - back * ROWS_PER_PAGE)
@@ -199,10 +209,20 @@ def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
             continue
         announced, before = count, reply.body
         read += len(rows)
-        yield _rows(number, rows, read, reply, api.account.zone)
+        yield _rows(number, page, read, reply, api.account.zone)
         if not rows or read == count or (len(rows) < ROWS_PER_PAGE and read > count):
             return
         number += 1
+
+
+def _flaw(before: bytes, read: int, reply: Reply) -> str | None:
+    """Why a page is not the one that was asked for, after `read` rows and the page `before`."""
+    page = _read_page(reply)
+    if page.invitations and reply.body == before:
+        return "it repeats the page before"
+    if not page.invitations and read < page.meta.count:
+        return f"it is empty though {page.meta.count} are announced and {read} have come"
+    return None
 
 
 def _read_page(reply: Reply) -> Page:
@@ -221,13 +241,14 @@ def _refuse_if(wrong: bool, what: str, reply: Reply) -> None:
         )
 
 
-def _rows(number: int, rows: list[msgspec.Raw], read: int, reply: Reply, zone: tzinfo) -> Rows:
-    bodies = [_body(row) for row in rows]
+def _rows(number: int, page: Page, read: int, reply: Reply, zone: tzinfo) -> Rows:
+    rows, bodies = page.invitations, [_body(row) for row in page.invitations]
     records = [
         Record(_order_id(body), INVITATIONS, bytes(row), reply.fetched_at)
         for row, body in zip(rows, bodies, strict=True)
     ]
-    return Rows(number, records, [_moment(body.created_at, zone) for body in bodies], read)
+    created = [_moment(body.created_at, zone) for body in bodies]
+    return Rows(number, records, created, read, page.meta.count)
 
 
 def _body(row: msgspec.Raw) -> InvitationBody:
