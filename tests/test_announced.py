@@ -14,9 +14,9 @@ import pytest
 
 from assets.known import Landed
 from assets.pull import RUNS_BEFORE_SILENCE_IS_ODD, ReceivedNothing
-from assets.sources.listing import Incomplete
 from assets.workshop import Workshop
 from resources.accounts import Account, AccountSettings
+from resources.api import Incomplete
 from resources.errors import ApiError
 from tests.document_bodies import body_of
 from tests.home import Pulls
