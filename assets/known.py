@@ -29,6 +29,7 @@ class Newest:
     """When its present content was first received."""
     observed_at: datetime
     """When it was last landed, by whatever kind of observation."""
+    landing_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +114,15 @@ class Landed:
             "SELECT order_key, arg_max(content_hash, landing_seq), "
             "arg_max(kind, landing_seq), epoch_us(min(first_seen_at)), "
             "epoch_us(max(fetched_at) FILTER (WHERE is_new)), "
-            "epoch_us(arg_max(fetched_at, landing_seq)) "
+            "epoch_us(arg_max(fetched_at, landing_seq)), max(landing_seq) "
             "FROM (SELECT *, content_hash IS DISTINCT FROM lag(content_hash) "
             "OVER (PARTITION BY order_key ORDER BY landing_seq) AS is_new FROM raw "
             "WHERE order_key IN (SELECT id FROM wanted)) GROUP BY order_key",
             keys,
         )
         return {
-            key: Newest(content_hash, kind, _utc(first), _utc(fetched), _utc(observed))
-            for key, content_hash, kind, first, fetched, observed in rows
+            key: Newest(content_hash, kind, _utc(first), _utc(fetched), _utc(observed), int(seq))
+            for key, content_hash, kind, first, fetched, observed, seq in rows
         }
 
     def values(

@@ -170,7 +170,7 @@ class Sweeper:
             for lease in leases:
                 lease.check()
             stage = landing_stage(self._account)
-            self._lake.append("raw", table, stage=stage, batch=seq + len(rows))
+            self._lake.append("raw", table, stage=stage, batch=seq + len(rows), after=seq)
 
     def _row(self, record: Mapping[str, Any], mark: Mark, seq: int) -> dict[str, Any]:
         return {

@@ -127,8 +127,8 @@ def test_the_schedule_sweeps_every_active_account(
         context = dg.build_schedule_context(
             instance, scheduled_execution_time=NIGHT, resources={"workshop": workshop}
         )
-        found = definitions.resolve_schedule_def("brightpearl_sweep").evaluate_tick(context)
-    [request] = found.run_requests or []
+        [request] = list(definitions.resolve_schedule_def("brightpearl_sweep")(context))
+    assert isinstance(request, dg.RunRequest)
     assert request.partition_key == "acme"
     assert request.tags["orderloom/kind"] == PRESENCE
 
