@@ -20,6 +20,7 @@ from assets.sources import SOURCES, source
 from assets.sweeping import SWEEP
 from pipelines.cli import main
 from pipelines.definitions import build_definitions
+from pipelines.running import instance as instance_of
 from sandbox.server import Sandbox
 from tests.home import Pulls
 from tests.test_sweep import KEY, pointed, synced
@@ -122,7 +123,7 @@ def test_the_schedule_sweeps_every_active_account(
 ) -> None:
     workshop = pointed(tmp_path, box, monkeypatch).workshop
     definitions = build_definitions(workshop)
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_of(workshop.places) as instance:
         instance.add_dynamic_partitions("brightpearl_accounts", ["acme"])
         context = dg.build_schedule_context(
             instance, scheduled_execution_time=NIGHT, resources={"workshop": workshop}
