@@ -1,4 +1,4 @@
-"""The status history, worked out by hand: moments of the source, late events, questions of a day."""
+"""The status history, by hand: moments of the source, late events, questions of a day."""
 
 from __future__ import annotations
 

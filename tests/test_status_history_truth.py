@@ -45,7 +45,7 @@ Line = list[tuple[datetime, str]]
 
 
 def said(source: str, code: str, source_code: str | None) -> str:
-    """A status as it is compared: TastyIgniter tells of every id, also of two that mean the same."""
+    """A status as it is compared: TastyIgniter tells of ids, also of two that mean the same."""
     return f"{code} {source_code}" if source == "tastyigniter" else code
 
 
