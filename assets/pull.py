@@ -16,9 +16,10 @@ from assets.known import Landed
 from assets.landing import Counts, Landing
 from assets.sources import source as source_of
 from assets.sources.base import Batch, Until
+from assets.sweeping import PRESENCE, Sweeper, Swept, require_sweep
 from resources.accounts import Account
 from resources.api import Api, Progress
-from resources.budget import Budget
+from resources.budget import WINDOW, Budget
 from resources.errors import ConfigurationError
 from resources.lake import Lake
 from resources.ledger import Lease, Ledger
@@ -26,6 +27,8 @@ from resources.places import Places
 
 CHANGES = "changes"
 HISTORY = "history"
+EXCLUSIVE = frozenset({CHANGES, PRESENCE})
+"""Kinds of which an account has one run at a time."""
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Pull:
     least_requests: int = 0
     waited_seconds: float = 0.0
     seconds: float = 0.0
+    swept: Swept | None = None
+    """What a sweep found out; None for the other kinds."""
 
     def numbers(self) -> dict[str, Any]:
         """What the run history keeps of it."""
@@ -74,6 +79,8 @@ class Puller:
     """Told of every request and every wait."""
     landed: Callable[[Pull], None] | None = None
     """Told after every landing commit."""
+    budget_window: float = WINDOW
+    """Seconds in which an account's requests are counted."""
 
     def changes(self, account: Account, run_id: str) -> Pull:
         """What changed since the account's cursor, which moves as batches are durable.
@@ -105,6 +112,28 @@ class Puller:
         window = (first_day.isoformat(), last_day.isoformat())
         return self._pull(Pull(account, HISTORY, run_id, window=window), ask)
 
+    def presence(
+        self, account: Account, run_id: str, *, accept_mass_deletion: bool = False
+    ) -> Pull:
+        """What of the account's known orders is still there? Tombstones are landed in `raw`.
+
+        Exclusive per account: raises LeaseHeld where another sweep is at it. Raises
+        ConfigurationError for a source that cannot tell, SweepError where what it found is not to
+        be believed without a person's look.
+        """
+        require_sweep(account)
+        with self.ledger.lease(account.key, PRESENCE) as lease:
+
+            def ask(api: Api, pull: Pull, _: Callable[[Batch], None]) -> None:
+                sweeper = Sweeper(account, self.lake, self.ledger, run_id, lease)
+                pull.swept = sweeper.sweep(api, accept_mass_deletion=accept_mass_deletion)
+                moved = len(pull.swept.marks)
+                pull.counts = Counts(
+                    received=pull.swept.there, changed=moved, unchanged=pull.swept.known - moved
+                )
+
+            return self._pull(Pull(account, PRESENCE, run_id), ask)
+
     def _ask_changes(
         self, api: Api, pull: Pull, land: Callable[[Batch], None], lease: Lease
     ) -> None:
@@ -123,8 +152,8 @@ class Puller:
         """Ask, with one row of run history around it."""
         began = time.monotonic()
         self.ledger.start_run(pull.account.key, pull.kind, run_id=pull.run_id)
-        if pull.kind == CHANGES:
-            self.ledger.close_abandoned(pull.account.key, CHANGES, pull.run_id)
+        if pull.kind in EXCLUSIVE:
+            self.ledger.close_abandoned(pull.account.key, pull.kind, pull.run_id)
         try:
             with self._api(pull.account) as api:
                 try:
@@ -161,7 +190,8 @@ class Puller:
     def _api(self, account: Account) -> Api:
         source = source_of(account.source)
         allowed = account.settings.requests_per_minute or source.requests_per_minute
-        budget = Budget(self.places.budgets, account.budget_key, allowed)
+        window = self.budget_window
+        budget = Budget(self.places.budgets, account.budget_key, allowed, window=window)
         return Api(account, source, budget=budget, progress=self.asking)
 
 

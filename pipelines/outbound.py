@@ -6,7 +6,8 @@ command shows (`pipelines/pushing.py`).
 
 import dagster as dg
 
-from assets.ingest import REGISTRATIONS, plainly
+from assets.ingest import REGISTRATIONS
+from assets.partitions import plainly
 from assets.push import PUSH
 from assets.workshop import Workshop
 from resources import registrations as states

@@ -94,6 +94,7 @@ leases = Table(
     Column("token", BigInteger, nullable=False),
     Column("taken_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    Column("expires_uptime", Float),  # the same moment in seconds since the holder's host started
 )
 
 runs = Table(
@@ -102,6 +103,7 @@ runs = Table(
     Column("run_id", String(100), primary_key=True),
     Column("account", String(200), nullable=False),
     Column("kind", String(20), nullable=False),
+    Column("ordinal", BigInteger),  # in the order of their beginning, whatever the clock said
     Column("started_at", Moment, nullable=False),
     Column("finished_at", Moment),
     Column("outcome", String(20), nullable=False),

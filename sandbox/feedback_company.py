@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.api import Allowance, SandboxApi, Setup, json_reply
+from sandbox.api import SandboxApi, Setup, json_reply
 from sandbox.feedback_company_checks import complaints, send_times
 from sandbox.feedback_company_orders import Invitation, invitations_of_sample
 from sandbox.world import Body
@@ -48,7 +48,7 @@ class FeedbackCompanyApi(SandboxApi):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self.allowance = Allowance(self.requests_per_minute, 60, lifted=setup.lifted)
+        self.allowance = self.limit(self.requests_per_minute)
         self._tokens: dict[str, datetime] = {}
         self._registered: dict[str, Body] = {}
         self._last_id, self._last_order_id = 5677, 1233

@@ -134,12 +134,37 @@ SELECT
                 'event_type': 'feedback_submitted',
                 'dimension': CAST(NULL AS VARCHAR),
                 'code': CAST(NULL AS VARCHAR),
+                'canonical_code': CAST(NULL AS VARCHAR),
                 'occurred_at': CAST(fetched_at AS TIMESTAMPTZ),
                 'valid_from_utc': CAST(NULL AS TIMESTAMPTZ),
                 'payload_ok': boolean_of(success)
             }
         ]
-        ELSE present([event_of('invitation_scheduled', i.created_at, NULL, NULL)])
+        ELSE present([
+            event_of(
+                'invitation_scheduled',
+                i.created_at,
+                'invitation_status',
+                NULL,
+                canonical := 'scheduled'
+            ),
+            CASE
+                WHEN boolean_of(i.is_sent)
+                THEN event_of(
+                    'invitation_sent', i.send_at, 'invitation_status', NULL, canonical := 'sent'
+                )
+            END,
+            CASE
+                WHEN boolean_of(i.is_reminder_sent)
+                THEN event_of(
+                    'invitation_reminded',
+                    i.send_reminder_at,
+                    'invitation_status',
+                    NULL,
+                    canonical := 'reminder_sent'
+                )
+            END
+        ])
     END AS events,
     CASE
         WHEN is_invitation
