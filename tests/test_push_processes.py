@@ -40,6 +40,8 @@ def test_a_killed_push_sends_nothing_twice_and_loses_nothing(desk: Desk, point: 
     assert len(before) == {"send": 0, "conclude": 1, "land": 3, "mark_landed": 3}[point]
     push = desk.push(limit=2)
     assert push.counts == {"accepted": 2}
+    states = desk.workshop.ledger.registrations.counts(KEY)
+    assert states.get("uncertain", 0) == (point in ("send", "conclude")), "the push itself doubts"
     waiting = [each.external_id for each in desk.open()]
     assert len(waiting) == (point in ("send", "conclude"))
     for external_id in waiting:
