@@ -69,6 +69,20 @@ class FeedbackCompanyApi(SandboxApi):
             Route("/invitations/{id:int}", self._answered(self._one), methods=["GET"]),
         ]
 
+    def settings(self) -> Body:
+        """A rule by which the gift shop's shipped orders are registered; none are by themselves."""
+        rule: Body = {
+            "from_accounts": ["brightpearl.acme"],
+            "shipping_statuses": ["shipped"],
+            "max_age_days": 3650,
+            "delay": "2 days",
+            "reminder": "7 days",
+            "filtercode": "gift-shop",
+            "exclude_products": ["1000"],
+            "product_url": "https://shop.example/products/{product_id}",
+        }
+        return {"push": rule}
+
     def forget_tokens(self) -> None:
         """Let every token that was given out lose its force."""
         self._tokens = dict.fromkeys(self._tokens, self.clock.now())
