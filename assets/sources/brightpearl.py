@@ -27,6 +27,8 @@ IDS_PER_GET = 200
 """Brightpearl Order GET: at most the details of 200 orders in a single request."""
 ROWS_PER_SEARCH = 500
 """Brightpearl Order SEARCH: at most 500 results a page."""
+MOST_RESULTS = 10**9
+"""An announced number beyond this is taken for a fault."""
 OVERLAP = timedelta(minutes=15)
 """How far a run reads back behind its cursor, for orders stamped before they were visible."""
 OPTIONAL = {"includeOptional": "customFields,nullCustomFields"}
@@ -287,7 +289,7 @@ def _read_search(reply: Any, column: str, url: str) -> tuple[list[Found], int]:
             where=url,
             remedy="compare the reply with Brightpearl's Order SEARCH document",
         ) from fault
-    if available < 0 or available > 10**9:
+    if available < 0 or available > MOST_RESULTS:
         raise ApiError(
             f"the search by {column} announces {available} results",
             where=url,
@@ -304,7 +306,7 @@ def _flaw(reply: Reply, first: int) -> str | None:
         return None  # _read_search says what is wrong with it
     if found.results and found.meta.first not in (None, first):
         return f"it begins with result {found.meta.first}, not {first}"
-    if not found.results and found.meta.available >= first:
+    if not found.results and first <= found.meta.available <= MOST_RESULTS:
         return f"it holds no result though {found.meta.available} are announced"
     return None
 
