@@ -62,6 +62,8 @@ class Case:
         self.pulls = pulls
         self.clock = clock
         self.home = Home(box, pulls)
+        self.is_many = self.source == "quotevine"
+        """Whether a sync begins with several requests side by side."""
         self._edits = 0
 
     def sync(self) -> Pull:
@@ -79,6 +81,12 @@ class Case:
 
     def arm(self, kind: str, **how: Any) -> Fault:
         return self.box.fault(self.account, kind, **how)
+
+    def one_path(self) -> str:
+        """Of the requests that a sync begins with, a part of one alone."""
+        if not self.is_many:
+            return ""
+        return f"/{self.box.api(self.account).settings()['relationships'][0]}/"
 
     def clear(self) -> None:
         self.box.clear_faults()
@@ -127,7 +135,7 @@ def case_of(source: str, folder: Path) -> Iterator[Case]:
         for name, value in PAGES.items():
             patch.setattr(name, value)
         with Sandbox(sources=(source,)) as box:
-            thin(box)
+            thin(box, next(iter(box.accounts)))
             yield fresh(box, folder, patch)
 
 
@@ -137,9 +145,9 @@ def fresh(box: Sandbox, folder: Path, patch: pytest.MonkeyPatch) -> Case:
     return Case(box, Pulls(point_at(box, folder, patch, clock)), clock)
 
 
-def thin(box: Sandbox) -> None:
-    """Keep few of the account's orders, evenly chosen, future ones as well."""
-    (api,) = box.accounts.values()
+def thin(box: Sandbox, account: str) -> None:
+    """Keep few of an account's orders, evenly chosen, future ones as well."""
+    api = box.api(account)
     shelf = api.shelf
     ids = list(shelf.timelines)
     kept = ids[:: max(1, len(ids) // (MOST * 4 // 3))]

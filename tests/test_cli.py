@@ -40,6 +40,7 @@ def orderloom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACME_APP_REF", "app-ref-of-acme")
     monkeypatch.setenv("ACME_TOKEN", "canary-of-acme")
+    monkeypatch.setattr("resources.pacing.Clock.sleep", lambda *_: None)
     return lambda *arguments: CliRunner().invoke(main, arguments, catch_exceptions=False)
 
 

@@ -1,4 +1,4 @@
-"""Each source under each fault, once and always: then the marts are the truth again.
+"""Each source under each fault, passing and lasting: then the marts are the truth again.
 
 Belongs here: faults that strike a sync of changes. Does not belong here: a first load with pages
 that mislead (test_faults_in_lists.py), long outages and the command line (test_outages.py).
@@ -25,19 +25,19 @@ HOW = {"latency": {"seconds": 3.0}}
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Case]:
-    """A home that was synced once without any fault; a late reply is not waited for."""
-    with (
-        case_of(request.param, tmp_path_factory.mktemp("faults")) as case,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr("resources.transport.TIMEOUT", 0.5)
+    """A home that was synced once without any fault."""
+    with case_of(request.param, tmp_path_factory.mktemp("faults")) as case:
         case.sync()
         yield case
 
 
 @pytest.fixture
-def case(shared: Case) -> Iterator[Case]:
-    """An hour later, with something new to be found."""
+def case(
+    shared: Case, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Case]:
+    """An hour later, with something new to be found. A reply too late is not waited for long."""
+    if "latency" in request.node.name:
+        monkeypatch.setattr("resources.transport.TIMEOUT", 0.5)
     shared.later(hours=1)
     shared.edit()
     shared.clock.slept.clear()
@@ -57,7 +57,9 @@ def recovers(case: Case) -> None:
 
 @pytest.mark.parametrize("kind", PASSING)
 def test_a_passing_fault_is_tried_again_with_growing_pauses(case: Case, kind: str) -> None:
-    fault = case.arm(kind, times=2, **HOW.get(kind, {}))
+    # Only one of the relationships that Quotevine is asked about side by side.
+    path = case.one_path()
+    fault = case.arm(kind, times=2, path=path, **HOW.get(kind, {}))
     case.sync()
     assert fault.struck == 2
     assert 0 < case.clock.slept[0] < case.clock.slept[1] < 3
@@ -71,7 +73,7 @@ def test_a_lasting_fault_fails_the_sync_and_moves_no_cursor(case: Case, kind: st
     fault = case.arm(kind, times=None, **HOW.get(kind, {}))
     complaint = case.failing_sync()
     assert TRIES <= fault.struck <= 70
-    assert case.clock.slept[:4] == sorted(case.clock.slept[:4])
+    assert case.is_many or case.clock.slept[:4] == sorted(case.clock.slept[:4])
     assert case.account in complaint
     assert any(advice in complaint for advice in ("run again later", "check base_url"))
     assert case.pulls.workshop.ledger.cursor(case.account) == cursor
@@ -85,8 +87,7 @@ def test_a_rejection_is_never_tried_again(case: Case, kind: str) -> None:
     fault = case.arm(kind, times=None, path=path)
     complaint = case.failing_sync()
     renewed = kind == "revoked" and case.source == "feedback_company"
-    assert fault.struck == (2 if renewed else 1) or case.source == "quotevine"
-    assert fault.struck <= 4
+    assert fault.struck == (2 if renewed else 1) or (case.is_many and fault.struck <= 8)
     assert case.clock.slept == []
     assert case.account in complaint
     assert case.pulls.workshop.ledger.cursor(case.account) == cursor
@@ -108,15 +109,15 @@ def test_throttling_waits_as_told_and_is_no_failure(case: Case) -> None:
     fault = case.arm("throttled", times=2 * TRIES, wait=7)
     case.sync()
     assert fault.struck == 2 * TRIES
-    assert sum(case.clock.slept) == pytest.approx(7 * 2 * TRIES, abs=7 * 4)
     assert set(case.clock.slept) == {7.0}
+    assert case.is_many or sum(case.clock.slept) == 7 * 2 * TRIES
     assert case.wrong() == {}
 
 
 def test_endless_throttling_ends_after_an_hour(case: Case) -> None:
     case.arm("throttled", times=None, wait=60)
     complaint = case.failing_sync()
-    assert 3500 <= sum(case.clock.slept) <= 4 * 3700
+    assert 3500 <= sum(case.clock.slept) <= 8 * 3700
     assert "run again later, or lower requests_per_minute" in complaint
     recovers(case)
 

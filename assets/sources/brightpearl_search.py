@@ -17,6 +17,9 @@ import msgspec
 from resources.api import Reply
 from resources.errors import ApiError
 
+MOST_RESULTS = 10**9
+"""An announced number beyond this is taken for a fault."""
+
 
 class Meta(msgspec.Struct):
     """What a page of a search says of itself and of the whole list."""
@@ -64,7 +67,7 @@ def read_search(reply: Any, column: str, url: str) -> tuple[list[Found], int]:
             where=url,
             remedy="compare the reply with Brightpearl's Order SEARCH document",
         ) from fault
-    if available < 0 or available > 10**9:
+    if available < 0 or available > MOST_RESULTS:
         raise ApiError(
             f"the search by {column} announces {available} results",
             where=url,
@@ -81,7 +84,7 @@ def flaw_in(reply: Reply, first: int) -> str | None:
         return None  # read_search says what is wrong with it
     if found.results and found.meta.first not in (None, first):
         return f"it begins with result {found.meta.first}, not {first}"
-    if not found.results and found.meta.available >= first:
+    if not found.results and first <= found.meta.available <= MOST_RESULTS:
         return f"it holds no result though {found.meta.available} are announced"
     return None
 
