@@ -47,16 +47,26 @@ class Normaliser:
         self._account = account
         self._lake = lake
         self._ledger = ledger
+        self._own = (account.source, account.name)
         self._stage = f"normalise:{account.key}"
 
     @property
     def is_drained(self) -> bool:
         """True where no raw record waits: known from the tables' logs alone."""
         landed = self._lake.committed("raw", landing_stage(self._account))
-        return landed <= self._lake.committed("orders", self._stage)
+        return landed <= self._lake.committed("orders", self._stage) and not self._is_half_replayed
+
+    @property
+    def _is_half_replayed(self) -> bool:
+        """Whether a replay died after the first table it replaces and before the last."""
+        first, last = (self._lake.generation(t, self._own) for t in (WRITTEN[0], WRITTEN[-1]))
+        return first != last
 
     def drain(self) -> Normalised:
-        """Map what was landed and not yet mapped, chunk by chunk."""
+        """Map what was landed and not yet mapped, chunk by chunk.
+
+        Where a replay died half way it is done again, so that no table is left by an older mapping.
+        """
         total = Normalised()
         if self.is_drained:
             return total
@@ -64,8 +74,11 @@ class Normaliser:
             self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease,
             Mapper(self._account) as mapper,
         ):
+            if self._is_half_replayed:
+                return self._replace(mapper)
             done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
-            for chunk in self._chunks(done["orders"]):
+            last = self._lake.committed("raw", landing_stage(self._account))
+            for chunk in self._chunks(done["orders"], last):
                 mapped = mapper.map(chunk)
                 lease.check()
                 self._write(mapped, done, pc.max(chunk["landing_seq"]).as_py())
@@ -74,21 +87,32 @@ class Normaliser:
 
     def replay(self) -> Normalised:
         """Map every raw record of the account afresh and put the result in the old one's place."""
-        total = Normalised()
-        last = self._lake.committed("raw", landing_stage(self._account))
         with (
             self._ledger.lease(self._account.key, LEASE, wait=PATIENCE),
             Mapper(self._account) as mapper,
         ):
-            made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
-            for chunk in self._chunks(0):
-                mapped = mapper.map(chunk)
-                for table in WRITTEN:
-                    made[table].append(mapped.tables[table])
-                _count(total, mapped)
-            own = (self._account.source, self._account.name)
+            return self._replace(mapper)
+
+    def _replace(self, mapper: Mapper) -> Normalised:
+        """As `replay`, under the lease. Every table gets one generation, the same for all."""
+        total = Normalised()
+        last = self._lake.committed("raw", landing_stage(self._account))
+        generation = 1 + max(self._lake.generation(table, self._own) for table in WRITTEN)
+        made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
+        for chunk in self._chunks(0, last):
+            mapped = mapper.map(chunk)
             for table in WRITTEN:
-                self._lake.replace_account(table, own, made[table], stage=self._stage, batch=last)
+                made[table].append(mapped.tables[table])
+            _count(total, mapped)
+        for table in WRITTEN:
+            self._lake.replace_account(
+                table,
+                self._own,
+                made[table],
+                stage=self._stage,
+                batch=last,
+                generation=generation,
+            )
         return total
 
     def _write(self, mapped: Mapped, done: dict[str, int], last: int) -> None:
@@ -99,13 +123,11 @@ class Normaliser:
             if records.num_rows or table == "orders":
                 self._lake.append(table, records, stage=self._stage, batch=last)
 
-    def _chunks(self, after: int) -> Iterator[pa.Table]:
-        """Raw records beyond a landing sequence, in landing order, some thousands at a time."""
-        own = (self._account.source, self._account.name)
-        last = self._lake.committed("raw", landing_stage(self._account))
+    def _chunks(self, after: int, last: int) -> Iterator[pa.Table]:
+        """Raw records beyond a landing sequence up to another, in order, some thousands a time."""
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            self._lake.read(connection, "raw", account=own).create_view("raw")
+            self._lake.read(connection, "raw", account=self._own).create_view("raw")
             for start in range(after, last, CHUNK):
                 chunk = connection.execute(
                     "SELECT * FROM raw WHERE landing_seq > ? AND landing_seq <= ? "

@@ -10,7 +10,6 @@ vectors, no column mapping.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from resources.durable import flush_file, flush_folder, flush_folders
+from resources import lake_flush
 from resources.errors import LakeError
 from resources.lake_files import (
     DataFile,
@@ -62,6 +61,7 @@ class Lake:
                 "put the lake somewhere else",
             )
         self._tables: dict[str, DeltaTable] = {}
+        self._flushed: dict[str, int] = {}
         self._lock = threading.RLock()
 
     def append(self, table: str, data: pa.Table, *, stage: str, batch: int) -> bool:
@@ -78,9 +78,7 @@ class Lake:
             for attempt in range(_COMMIT_TRIES):
                 handle = self._open(table, create=True)
                 if (handle.transaction_version(stage) or 0) >= batch:
-                    self._flush_everything()
                     return False
-                before = handle.version()
                 try:
                     write_deltalake(
                         handle,
@@ -94,7 +92,7 @@ class Lake:
                     if attempt + 1 == _COMMIT_TRIES:
                         raise
                 else:
-                    self._flush(table, before, handle.version())
+                    self._flush(table, handle.version())
                     return True
         raise AssertionError("unreachable")
 
@@ -106,13 +104,14 @@ class Lake:
         *,
         stage: str,
         batch: int,
+        generation: int | None = None,
     ) -> None:
         """Replace everything that one account has in a table, in one commit.
 
         The batches are streamed, so memory does not grow with the account; they are taken from
         another thread, and making them must not use a lake. Afterwards `stage` counts as having
-        committed `batch`, and `generation` of the account is one higher, which tells the next
-        publication to read the account anew.
+        committed `batch`, and the account's generation is the given one, by default one higher
+        than it was, which tells the next publication to read the account anew.
 
         Raises LakeError: as `append`. Nothing is replaced if a batch belongs to another account, or
         if somebody appended to this account meanwhile.
@@ -123,8 +122,8 @@ class Lake:
         )
         with self._lock, self._plainly(table):
             handle = self._open(table, create=True)
-            before = handle.version()
-            generation = (handle.transaction_version(_generation(account)) or 0) + 1
+            if generation is None:
+                generation = (handle.transaction_version(_generation(account)) or 0) + 1
             write_deltalake(
                 handle,
                 reader,
@@ -136,7 +135,7 @@ class Lake:
                 writer_properties=writer_properties(table),
                 commit_properties=_transactions({stage: batch, _generation(account): generation}),
             )
-            self._flush(table, before, handle.version())
+            self._flush(table, handle.version())
 
     def committed(self, table: str, stage: str) -> int:
         """The highest batch that a stage has committed to a table, 0 if none."""
@@ -224,7 +223,7 @@ class Lake:
             before, start = data_files(handle), handle.version()
             handle.optimize.compact(writer_properties=writer_properties(table))
             handle.update_incremental()
-            self._flush(table, start, handle.version())
+            self._flush(table, handle.version())
             after = data_files(handle)
             if self.root:
                 entries = log_entries(self.root / table, start, handle.version())
@@ -247,28 +246,53 @@ class Lake:
             handle = self._open(table)
             if handle is None:
                 return 0
-            before = handle.version()
             gone = handle.vacuum(
                 retention_hours=hours, dry_run=False, enforce_retention_duration=False
             )
-            self._flush(table, before, handle.version())
+            self._flush(table, handle.version())
             return len(gone)
 
     def _open(self, table: str, *, create: bool = False) -> Any:
-        """The table's handle at its newest version; None if it does not exist."""
+        """The table's handle at its newest version, flushed; None if it does not exist."""
         handle = self._tables.get(table)
         if handle is not None:
             handle.update_incremental()
-            return handle
+        else:
+            handle = self._opened(table, create=create)
+            if handle is None:
+                return None
+            self._tables[table] = handle
+        self._flush(table, handle.version())
+        return handle
+
+    def _opened(self, table: str, *, create: bool) -> Any:
+        """The table's first handle. What a power cut tore is taken out before anybody sees it."""
+        folder = self.root / table if self.root else None
+        if folder and not lake_flush.is_settled(folder):
+            lake_flush.mend(folder)
+        try:
+            handle = self._handle(table, create=create)
+        except DeltaError:
+            if folder is None:
+                raise
+            lake_flush.mend(folder)
+            handle = self._handle(table, create=create)
+        if folder and handle:
+            lake_flush.refuse_if_lost(folder, handle.version())
+            mark = lake_flush.flushed(folder)
+            known = handle.version() - 1 if mark is None else mark
+            self._flushed[table] = min(known, self._flushed.get(table, known))
+        return handle
+
+    def _handle(self, table: str, *, create: bool) -> Any:
         try:
             handle = DeltaTable(self._where(table))
         except TableNotFoundError:
+            if self.root:
+                lake_flush.refuse_if_lost(self.root / table, -1)
             if not create:
                 return None
             handle = create_table(self._where(table), table)
-            if self.root:
-                flush_file(self.root / table / "_delta_log" / f"{0:020d}.json")
-                flush_folders({self.root / table / "_delta_log"}, self.root.parent)
         found = handle.metadata().configuration.get("orderloom.schemaVersion")
         if found != str(SCHEMA_VERSION):
             raise LakeError(
@@ -277,7 +301,6 @@ class Lake:
                 self._where(table),
                 "use the orderloom that wrote it, or another ORDERLOOM_LAKE and a full load",
             )
-        self._tables[table] = handle
         return handle
 
     def _fitted(self, table: str, data: pa.Table) -> pa.Table:
@@ -298,26 +321,11 @@ class Lake:
                 "give the types of schemas/canonical.py",
             ) from error
 
-    def _flush(self, table: str, before: int, after: int) -> None:
-        """Flush the versions after `before` up to `after`: data, log entries, checkpoints."""
-        if self.root is None:
-            return
-        folder = self.root / table
-        folders = {folder / "_delta_log"}
-        for entry in log_entries(folder, before, after):
-            for path in entry.added:
-                flush_file(path)
-                folders.add(path.parent)
-            flush_file(entry.path)
-            for checkpoint in entry.checkpoints:
-                flush_file(checkpoint)
-        flush_folders(folders, self.root)
-        flush_folder(self.root)
-
-    def _flush_everything(self) -> None:
-        """Flush what a run that crashed after its commit did not come to flush."""
-        if self.root is not None:
-            os.sync()
+    def _flush(self, table: str, version: int) -> None:
+        """Flush up to a version what this object has not flushed: nothing is built on the rest."""
+        if self.root is not None and version > self._flushed[table]:
+            lake_flush.flush(self.root / table, self._flushed[table], version)
+            self._flushed[table] = version
 
     def _where(self, table: str) -> str:
         return f"{self.url}/{table}"

@@ -17,6 +17,7 @@ import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, WriterProperties
 from deltalake.exceptions import DeltaError
 
+from resources.errors import LakeError
 from schemas.canonical import LAKE, PARTITION_COLUMNS, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -129,13 +130,7 @@ def relation(
         return con.from_arrow(schema.empty_table())
     columns = ", ".join(f'"{name}"' for name in schema.names)
     if local:
-        partitions = ", ".join(f"{name}: VARCHAR" for name in PARTITION_COLUMNS)
-        found = con.sql(
-            "SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = true,"
-            f" hive_types = {{{partitions}}})",
-            params={"files": [file.path for file in files]},
-        )
-        return found.project(columns)
+        return _local(con, where, files).project(columns)
     wanted = sorted({file.account for file in files})
     dataset = DeltaTable(where).to_pyarrow_dataset(
         file_pruning_predicate=[
@@ -144,6 +139,27 @@ def relation(
         ]
     )
     return con.from_arrow(dataset).project(columns)
+
+
+def _local(
+    con: duckdb.DuckDBPyConnection, where: str, files: list[DataFile]
+) -> duckdb.DuckDBPyRelation:
+    """Local files as one relation. Every footer is read here, and none may be missing or torn."""
+    from duckdb import Error
+
+    partitions = ", ".join(f"{name}: VARCHAR" for name in PARTITION_COLUMNS)
+    try:
+        return con.sql(
+            "SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = true,"
+            f" hive_types = {{{partitions}}})",
+            params={"files": [file.path for file in files]},
+        )
+    except Error as error:
+        raise LakeError(
+            f"a data file that the log names cannot be read: {str(error).splitlines()[0][:300]}",
+            where,
+            "restore the lake from a copy; or move it away and set up a new ledger: a full load",
+        ) from error
 
 
 def log_entries(folder: Path, before: int, after: int) -> list[LogEntry]:

@@ -239,9 +239,9 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
     _set_wal(connection)
-    # After a power cut the last commits may be gone, the file stays whole. An older cursor only
-    # means reading again.
-    connection.execute("PRAGMA synchronous = NORMAL")
+    # What was committed outlives a power cut. An older cursor would only mean reading again, but
+    # not everything that stands here can be read again.
+    connection.execute("PRAGMA synchronous = FULL")
 
 
 def _set_wal(connection: Any) -> None:
