@@ -23,6 +23,9 @@ from schemas.canonical import LAKE, PARTITION_COLUMNS, SCHEMA_VERSION
 if TYPE_CHECKING:
     import duckdb
 
+LAST_CHECKPOINT = "_last_checkpoint"
+"""In the log's folder: which checkpoint to begin with, for readers who trust it."""
+
 STATISTICS = ("order_key", "landing_seq")
 """The only columns on which the log and the Parquet footers keep the least and greatest value."""
 
@@ -54,9 +57,10 @@ class LogEntry:
 
     @property
     def checkpoints(self) -> list[Path]:
-        """The checkpoint files of this version, if one was written."""
+        """The checkpoint files of this version, if one was written, and the hint to them."""
         found = list(self.path.parent.glob(f"{self.path.stem}.checkpoint*.parquet"))
-        return [*found, self.path.parent / "_last_checkpoint"] if found else []
+        hint = self.path.parent / LAST_CHECKPOINT
+        return [*found, hint] if found and hint.exists() else found
 
 
 def create(where: str, table: str) -> DeltaTable:

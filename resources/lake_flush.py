@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from resources.durable import flush_file, flush_folder, flush_folders, replace_file
 from resources.errors import LakeError
-from resources.lake_files import LogEntry, log_entries
+from resources.lake_files import LAST_CHECKPOINT, LogEntry, log_entries
 
 MARK = "_flushed"
 """Beside a table's `_delta_log`: the number of the last flushed version. Readers pass over names
@@ -37,7 +37,6 @@ ASIDE = "_torn"
 """Beside it: what was moved aside, a folder each time."""
 
 _LOG = "_delta_log"
-_LAST_CHECKPOINT = "_last_checkpoint"
 _AHEAD = 2
 """Versions beyond the mark that are looked for by name, before anything is listed."""
 
@@ -99,10 +98,20 @@ def mend(folder: Path) -> None:
         last, reason = _last_whole(folder, mark, beyond)
         torn = [number for number in beyond if number > last]
         if torn:
-            _move_aside(folder, _parts(folder, torn), f"versions {torn[0]} to {torn[-1]}", reason)
+            aside = _move_aside(folder, _parts(folder, torn))
+            log.warning(
+                "%s: versions %d to %d were not whole after a crash (%s); nothing was built on "
+                "them: moved to %s, and the next run writes them again",
+                folder,
+                torn[0],
+                torn[-1],
+                reason,
+                aside,
+            )
         checkpoints = _torn_checkpoints(folder)
         if checkpoints:
-            _move_aside(folder, checkpoints, "a checkpoint of the log", "it cannot be read")
+            aside = _move_aside(folder, checkpoints)
+            log.warning("%s: a checkpoint cannot be read and is not needed: %s", folder, aside)
 
 
 def refuse_if_lost(folder: Path, version: int) -> None:
@@ -175,7 +184,7 @@ def _is_readable(path: Path) -> bool:
 def _torn_checkpoints(folder: Path) -> list[Path]:
     """Checkpoints that cannot be read, and a hint that leads to none: the log does without them."""
     found = [p for p in (folder / _LOG).glob("*.checkpoint*.parquet") if not _is_readable(p)]
-    hint = folder / _LOG / _LAST_CHECKPOINT
+    hint = folder / _LOG / LAST_CHECKPOINT
     if hint.exists():
         whole = set((folder / _LOG).glob("*.checkpoint*.parquet")) - set(found)
         told = _told(hint)
@@ -211,21 +220,15 @@ def _added(line: str) -> list[str]:
         return []
 
 
-def _move_aside(folder: Path, parts: Iterable[Path], what: str, reason: str) -> None:
+def _move_aside(folder: Path, parts: Iterable[Path]) -> Path:
+    """Move files out of the table; the folder where they are now."""
     aside = folder / ASIDE / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     for path in parts:
         target = aside / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
         flush_folder(path.parent)
-    log.warning(
-        "%s: %s of the table were not whole after a crash (%s); nothing was built on them yet: "
-        "moved to %s, and the next run writes them again",
-        folder,
-        what,
-        reason,
-        aside,
-    )
+    return aside
 
 
 def _removed(entries: Iterable[LogEntry]) -> set[Path]:

@@ -17,12 +17,13 @@ from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
 
 from resources import leases as leasing
 from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
-from resources.ledger_store import Store, backfill_days, cursors, runs
+from resources.ledger_store import Store, backfill_days, cursors, running, runs
+from resources.processes import is_gone, this_process
 from resources.redaction import redact
 
 __all__ = ["Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
@@ -135,12 +136,15 @@ class Ledger:
     def start_run(self, account: str, kind: str, run_id: str | None = None) -> str:
         """Note that a run has begun; its id. The same run begun again is one run.
 
+        Runs whose process has ended without finishing them are marked as failed.
+
         Raises LedgerError if the id belongs to a run of another account or kind.
         """
         if kind not in KINDS:
             raise ValueError(f"{kind} is no kind of run")
         run_id = run_id or uuid.uuid4().hex
         with self._store.writing() as connection:
+            self._close_gone(connection)
             found = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
             if found is not None and (found.account, found.kind) != (account, kind):
                 raise LedgerError(
@@ -153,6 +157,7 @@ class Ledger:
             key = {"run_id": run_id}
             rest = {"account": account, "kind": kind, "error": None}
             _put(connection, runs, key, {**afresh, **values, **rest})
+            _put(connection, running, key, {"process": this_process()})
         return run_id
 
     def finish_run(
@@ -167,6 +172,7 @@ class Ledger:
             connection.execute(
                 update(runs).where(runs.c.run_id == run_id).values(**ended, **numbers)
             )
+            connection.execute(delete(running).where(running.c.run_id == run_id))
 
     def close_abandoned(self, account: str, kind: str, run_id: str) -> int:
         """Mark as failed what still counts as running besides `run_id`; how many there were.
@@ -179,10 +185,21 @@ class Ledger:
             runs.c.outcome == "running",
             runs.c.run_id != run_id,
         )
+        with self._store.writing() as connection:
+            return self._close(connection, others)
+
+    def _close_gone(self, connection: Connection) -> None:
+        """Mark the runs of processes that are certainly gone as failed."""
+        for run_id, process in connection.execute(select(running)).all():
+            if is_gone(process):
+                unfinished = and_(runs.c.run_id == run_id, runs.c.outcome == "running")
+                self._close(connection, unfinished)
+                connection.execute(delete(running).where(running.c.run_id == run_id))
+
+    def _close(self, connection: Connection, which: ColumnElement[bool]) -> int:
         error = "ended without saying so: its process was stopped"
         values = {"outcome": "failed", "error": error, "finished_at": self._now()}
-        with self._store.writing() as connection:
-            return connection.execute(update(runs).where(others).values(**values)).rowcount
+        return connection.execute(update(runs).where(which).values(**values)).rowcount
 
     def runs(self, limit: int | None = 100, account: str | None = None) -> list[dict[str, Any]]:
         """Runs, the newest first; keys are the columns of the table. `limit=None`: all."""

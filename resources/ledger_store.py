@@ -121,6 +121,14 @@ runs = Table(
     Index("runs_by_start", "started_at"),
 )
 
+running = Table(
+    "running",
+    METADATA,
+    Column("run_id", String(100), primary_key=True),
+    Column("process", String(200), nullable=False),
+)
+"""Which process a run that has not finished belongs to: of one that is gone it is told."""
+
 backfill_days = Table(
     "backfill_days",
     METADATA,
@@ -185,6 +193,7 @@ class Store:
         present = set(inspect(connection).get_table_names())
         if _version.name in present:
             self._check_version(connection)
+            running.create(connection, checkfirst=True)  # a ledger made before it was thought of
         elif present & set(METADATA.tables):
             raise LedgerError(
                 "holds tables of the same names that are not a ledger's",
@@ -219,7 +228,7 @@ class Store:
             raise LedgerError(
                 f"cannot be used: {reason}",
                 f"ledger {self._where}",
-                "check that it can be reached and written to, and that it is a ledger",
+                "check that it can be reached, that its disk has room, and that it is a ledger",
             ) from None
 
 

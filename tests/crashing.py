@@ -1,4 +1,4 @@
-"""The real command line in a child process that kills itself at a chosen moment.
+"""The real command line in a child process that is killed, or interrupted, at a chosen moment.
 
 Belongs here: starting such children, and naming the moments. Does not belong here: expectations.
 
@@ -22,7 +22,13 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-PRELOADED = ["tests.crashing", "pipelines.commands", "pipelines.status", "pipelines.asking"]
+PRELOADED = [
+    "tests.crashing",
+    "pipelines.definitions",
+    "pipelines.commands",
+    "pipelines.status",
+    "pipelines.asking",
+]
 KILLED = -signal.SIGKILL
 LONGEST = 120.0
 """Seconds within which every child must have ended."""
@@ -38,6 +44,7 @@ class Moment:
     about: str = ""
     """Text within one of the first two arguments, such as a table's name."""
     count: int = 1
+    signal: int = signal.SIGKILL
 
     def __str__(self) -> str:
         about = f" of {self.about}" if self.about else ""
@@ -59,22 +66,17 @@ class Moment:
             calls += self._is_about(args)
             is_now = calls == self.count and self._is_about(args)
             if is_now and self.when == "before":
-                die()
+                os.kill(os.getpid(), self.signal)
             result = function(*args, **kwargs)
-            if is_now:
-                die()
+            if is_now and self.when == "after":
+                os.kill(os.getpid(), self.signal)
             return result
 
         return call
 
     def _is_about(self, args: tuple[Any, ...]) -> bool:
-        told = [str(getattr(arg, "table_uri", arg)) for arg in args[:2]]
+        told = [str(getattr(arg, "table_uri", arg)).rstrip("/") for arg in args[:2]]
         return any(text.endswith(self.about) for text in told) if self.about else True
-
-
-def die() -> None:
-    """End this process as a power switch would."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass
