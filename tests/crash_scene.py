@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,12 @@ from tests.crashing import KILLED, Child, Commands, Moment
 from tests.home import Pulls, point_at
 from tests.test_truth import Home, alive, differences
 
+IS_NIGHTLY = bool(os.environ.get("ORDERLOOM_NIGHTLY"))
+"""Whether to try more moments than a test run has time for: `make nightly`."""
 KEY = "efiling.formations"
 LINES = re.compile(r"/orders/\d+/orderlines$")
-DAYS = ("--from", "2026-09-01", "--to", "2026-11-30")
+DAYS = ("--from", "2026-06-01", "--to", "2026-10-31")
+"""Five windows of a backfill with some fifty orders each."""
 
 
 @dataclass
@@ -52,9 +56,9 @@ class Scene:
         assert child.process.exitcode == KILLED, f"{moment} never came: {child.said()}"
         return child
 
-    def is_true(self) -> None:
+    def is_true(self) -> Child:
         """A sync later, the marts are what the API holds, and nothing stands there twice."""
-        self.commands.succeed("sync")
+        child = self.commands.succeed("sync")
         assert differences(self.home) == {}
         lake = self.home.pulls.workshop.lake
         with self.home.warehouse.open() as connection:
@@ -66,6 +70,7 @@ class Scene:
             "succeeded",
             "failed",
         }
+        return child
 
     def repeated(self) -> int:
         """How many requests for an order's lines were made more than once."""
@@ -91,7 +96,8 @@ def open_scene(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]
 
 
 def edit_some(box: Sandbox, count: int) -> None:
-    """Change the lines of some orders that every sync looks at."""
+    """Change the lines of some orders, and let the day come when all are listed again."""
     for order_id, order in list(alive(box, KEY).items())[-count:]:
         lines = [{**line, "quantity": line.get("quantity", 1) + 1} for line in order["orderlines"]]
         box.api(KEY).edit(order_id, {"orderlines": lines})
+    box.clock.advance(timedelta(days=2))

@@ -13,11 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash_scene import DAYS, KEY, Scene, edit_some, open_scene
+from tests.crash_scene import DAYS, IS_NIGHTLY, KEY, Scene, edit_some, open_scene
 from tests.crashing import KILLED, Moment
-
-IS_NIGHTLY = bool(os.environ.get("ORDERLOOM_NIGHTLY"))
-"""Whether to try more moments than a test run has time for: `make nightly`."""
 
 WRITE = "resources.lake:write_deltalake"
 APPEND = "resources.lake:Lake.append"
@@ -114,7 +111,8 @@ def test_a_sync_of_changes_survives_a_kill_at_every_commit_point(scene: Scene) -
 
 
 def test_a_backfill_survives_a_kill_at_every_commit_point(scene: Scene) -> None:
-    moments = [*commit("raw", 2), *commit("raw"), Moment(FINISH, "before"), *NORMALISING[3:]]
+    moments = [*commit("raw", 2)[:3], *commit("raw")[:3], Moment(FINISH, "before")]
+    moments += [*NORMALISING[3:], Moment(RENAMED, "before")]
     survive(scene, moments, "backfill", KEY, *DAYS)
     scene.commands.succeed("backfill", KEY, *DAYS)
     before = scene.repeated()
@@ -138,6 +136,23 @@ def test_a_replay_and_a_compaction_survive_a_kill_at_every_commit_point(scene: S
     assert scene.home.tables() == published
     scene.commands.succeed("rebuild")
     assert scene.home.tables() == published
+
+
+def test_a_power_cut_in_the_middle_of_a_sync_is_made_good(scene: Scene) -> None:
+    """Killed before the flush; then the newest log entry, or the data, turns out to be torn."""
+    lake = Path(scene.home.pulls.workshop.places.lake)
+    for table in ("raw", "order_rows", "orders"):
+        scene.die(Moment(WRITE, "after", f"/{table}"), "sync")
+        newest = max((lake / table / "_delta_log").glob("*.json"))
+        torn = newest if table != "orders" else max(lake.rglob("*.parquet"), key=written)
+        os.truncate(torn, torn.stat().st_size // 2)
+    child = scene.is_true()
+    assert sum("not whole after a crash" in line for line in child.said().splitlines()) == 1
+    assert len(list(lake.glob("*/_torn/*"))) == 3
+
+
+def written(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 SEEDS = range(40) if IS_NIGHTLY else range(2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash_scene import DAYS, KEY, Scene, edit_some, open_scene
+from tests.crash_scene import DAYS, IS_NIGHTLY, KEY, Scene, edit_some, open_scene
 from tests.crashing import Child, Moment
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
@@ -86,7 +86,7 @@ def test_backfill_replay_rebuild_and_compact_interrupted_go_on(scene: Scene) -> 
     assert scene.home.tables() == kept
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(30) if IS_NIGHTLY else range(1))
 def test_a_sync_interrupted_at_any_request_or_flush_goes_on(scene: Scene, seed: int) -> None:
     chance = random.Random(seed)
     scene.signal = chance.choice([INT, TERM])

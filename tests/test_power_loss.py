@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -27,6 +28,8 @@ from resources.errors import LakeError
 from resources.lake import Lake
 from resources.ledger import Ledger
 from resources.ledger_store import Store
+from sandbox.server import Sandbox
+from tests.home import Pulls, point_at
 from tests.warehouse_home import Home, contents, whole
 
 STAGE = "normalise:brightpearl.acme"
@@ -192,6 +195,25 @@ def watch_fsync(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
 
     monkeypatch.setattr(os, "fsync", noting)
     return seen
+
+
+def test_everything_is_on_the_disk_before_a_cursor_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed, missing = watch_fsync(monkeypatch), []
+    move = Ledger.move_cursor
+    raw = tmp_path / "var" / "lake" / "raw"
+
+    def watched(self: Ledger, *args: Any) -> None:
+        files = {path for path in raw.rglob("*") if not path.name.startswith("_flushed")}
+        missing.append({*files, raw, raw.parent, raw.parent.parent} - flushed)
+        move(self, *args)
+
+    monkeypatch.setattr(Ledger, "move_cursor", watched)
+    with Sandbox(lifted=True, sources=("feedback_company",)) as box:
+        Pulls(point_at(box, tmp_path, monkeypatch)).changes("feedback_company.reviews")
+    assert missing
+    assert not any(missing)
 
 
 def test_several_torn_versions_go_together(folder: Path) -> None:
