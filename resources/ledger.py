@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -50,6 +50,7 @@ NUMBERS = frozenset(
 """What `finish_run` takes: columns of the table `runs`. Windows are text, as shown to people."""
 
 _LONGEST_ERROR = 2000
+_LONGEST_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -189,9 +190,13 @@ class Ledger:
             return self._close(connection, others)
 
     def _close_gone(self, connection: Connection) -> None:
-        """Mark the runs of processes that are certainly gone as failed."""
-        for run_id, process in connection.execute(select(running)).all():
-            if is_gone(process):
+        """Mark as failed the runs of processes that are certainly gone, and those older than a day.
+
+        After a restart of the machine nothing tells whether a process was its own or another's.
+        """
+        begun = select(running, runs.c.started_at).join(runs, runs.c.run_id == running.c.run_id)
+        for run_id, process, started_at in connection.execute(begun).all():
+            if is_gone(process) or self._now() - started_at > _LONGEST_RUN:
                 unfinished = and_(runs.c.run_id == run_id, runs.c.outcome == "running")
                 self._close(connection, unfinished)
                 connection.execute(delete(running).where(running.c.run_id == run_id))
