@@ -6,7 +6,6 @@ and schedules (`pipelines/`).
 """
 
 import time
-import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -14,13 +13,15 @@ from typing import Any
 
 import dagster as dg
 
+from assets import presence
 from assets.normalise import Normalised
+from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import Pull
+from assets.push import PUSH
 from assets.sources import source as source_of
 from assets.sources.base import Source
+from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
-from resources.errors import OrderloomError
-from resources.redaction import redact
 from schemas.canonical import LAKE
 
 # Dagster 1.13 marks backfill policies as beta; there is no other way to make one run of many days.
@@ -28,6 +29,9 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 
 NORMALISE = "normalise"
 CANONICAL = ("orders", "order_rows", "order_parties")
+REGISTRATIONS = "registrations"
+"""Asset of a source that takes orders: what it accepted, landed. The job that pushes tells of its
+materialisations, and nothing starts that job by itself."""
 ACCOUNT = "account"
 DAY = "day"
 DAYS_PER_RUN = 100
@@ -36,16 +40,6 @@ DAYS_PER_WINDOW = 31
 """Days asked for at once in a backfill; each finished window is recorded."""
 FIRST_DAY = date(2015, 1, 1)
 """Where partitions by day begin when no account says otherwise."""
-
-
-def accounts_of(source: str) -> dg.DynamicPartitionsDefinition:
-    """The accounts of a source: partitions that follow accounts.toml."""
-    return dg.DynamicPartitionsDefinition(name=f"{source}_accounts")
-
-
-def account_key(source: str, partition: str) -> str:
-    """The account that a partition stands for, as it is written everywhere."""
-    return f"{source}.{partition}"
 
 
 def days_of(source: str, first_day: date) -> dg.MultiPartitionsDefinition:
@@ -69,6 +63,10 @@ def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefi
     made = [_changes(source)]
     if "history" in source.ways:
         made.append(_history(source, first_day or FIRST_DAY))
+    if SWEEP in source.ways:
+        made.append(presence.build(source))
+    if PUSH in source.ways:
+        made.append(_registrations(source))
     made.append(_canonical(source))
     return made
 
@@ -88,7 +86,10 @@ def _changes(source: Source) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         key = account_key(source.name, context.partition_key)
         with plainly():
-            pull = workshop.puller.changes(workshop.active(key), context.run.run_id)
+            account = workshop.active(key)
+            if PUSH in source.ways:  # what a push that died left accepted but not landed
+                workshop.pusher.settle(account, context.run.run_id)
+            pull = workshop.puller.changes(account, context.run.run_id)
         return dg.MaterializeResult(metadata=pull_metadata(pull))
 
     return changes
@@ -126,10 +127,25 @@ def _history(source: Source, first_day: date) -> dg.AssetsDefinition:
     return history
 
 
+def _registrations(source: Source) -> dg.AssetsDefinition:
+    spec = dg.AssetSpec(
+        key=[source.name, REGISTRATIONS],
+        group_name=source.name,
+        partitions_def=accounts_of(source.name),
+        description=f"Orders that {source.title} accepted from the job `push`, as they were sent.",
+        kinds={"json"},
+    )
+    return dg.AssetsDefinition(specs=[spec])
+
+
 def _canonical(source: Source) -> dg.AssetsDefinition:
     landed = [dg.AssetKey([source.name, "changes"])]
     if "history" in source.ways:
         landed.append(dg.AssetKey([source.name, "history"]))
+    if SWEEP in source.ways:
+        landed.append(dg.AssetKey([source.name, PRESENCE]))
+    if PUSH in source.ways:
+        landed.append(dg.AssetKey([source.name, REGISTRATIONS]))
     condition = (
         dg.AutomationCondition.any_deps_updated().since_last_handled()
         & ~dg.AutomationCondition.in_progress()
@@ -161,7 +177,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             made = _normalise(workshop, key, context.run.run_id)
         counts = {"orders": made.orders, "order_rows": made.order_rows, "order_parties": None}
         for table in CANONICAL:
-            metadata: dict[str, Any] = {"quarantined": made.quarantined}
+            metadata: dict[str, Any] = {"quarantined": made.quarantined, **made.drift_counts}
             if counts[table] is not None:
                 metadata["rows_written"] = counts[table]
             yield dg.MaterializeResult(asset_key=[source.name, table], metadata=metadata)
@@ -208,6 +224,11 @@ def pull_metadata(pull: Pull) -> dict[str, Any]:
         "window": f"{pull.window[0] or 'the start'} to {pull.window[1] or 'now'}",
         "requests": pull.requests,
         "least_requests": pull.least_requests,
+        **{
+            name: number
+            for name, number in (("announced", pull.announced), ("listed", pull.listed))
+            if number is not None
+        },
         "received": counts.received,
         "new": counts.new,
         "changed": counts.changed,
@@ -216,21 +237,6 @@ def pull_metadata(pull: Pull) -> dict[str, Any]:
         "seconds": round(pull.seconds, 3),
         "seconds_waited_for_budget": round(pull.waited_seconds, 3),
     }
-
-
-class plainly:  # noqa: N801  (reads as a statement: `with plainly():`)
-    """Turns an error that says what to do into a failure that shows just that line."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
-        if isinstance(fault, OrderloomError):
-            raise dg.Failure(description=str(fault), allow_retries=False) from None
-        if isinstance(fault, Exception):
-            told = "".join(traceback.format_exception(fault))
-            if redact(told) != told:  # Dagster would keep it as it stands
-                raise dg.Failure(description=redact(told), allow_retries=False) from None
 
 
 def windows(days: Sequence[date]) -> Iterator[tuple[date, date]]:

@@ -1,7 +1,8 @@
 """Normalising: raw records become canonical records, account by account.
 
 Belongs here: which raw records are still to be mapped, and committing what the mapping made of
-them in the right order. Does not belong here: the mapping itself (`assets/mapping.py`, NAME.sql).
+them in the right order. Does not belong here: the mapping itself (`assets/mapping.py`, NAME.sql),
+drift (`assets/drift.py`, `assets/drift_log.py`).
 
 Each table remembers how far it has come by the transaction of its last commit, so that a run that
 died between two tables is completed without writing anything twice.
@@ -10,17 +11,19 @@ died between two tables is completed without writing anything twice.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.drift import CHANGED_TYPE, UNKNOWN_FIELD, UNMAPPED_CODE, Scanner
+from assets.drift_log import DriftLog, Noted
 from assets.known import landing_stage
 from assets.mapping import Mapped, Mapper
 from resources.accounts import Account
 from resources.lake import Lake
-from resources.ledger import Ledger
+from resources.ledger import Lease, Ledger
 
 CHUNK = 5000
 """Raw records mapped at once; bounds memory."""
@@ -38,6 +41,15 @@ class Normalised:
     orders: int = 0
     order_rows: int = 0
     quarantined: int = 0
+    drift: set[Noted] = field(default_factory=set)
+
+    @property
+    def drift_counts(self) -> dict[str, int]:
+        """Different fields and codes in the orders normalised, by kind of drift."""
+        return {
+            f"{kind}s": sum(noted[0] == kind for noted in self.drift)
+            for kind in (UNKNOWN_FIELD, CHANGED_TYPE, UNMAPPED_CODE)
+        }
 
 
 class Normaliser:
@@ -75,53 +87,81 @@ class Normaliser:
             Mapper(self._account) as mapper,
         ):
             if self._is_half_replayed:
-                return self._replace(mapper)
+                return self._replace(mapper, lease)
             done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
             last = self._lake.committed("raw", landing_stage(self._account))
+            drift = self._drift_log(mapper, done["orders"])
             for chunk in self._chunks(done["orders"], last):
                 mapped = mapper.map(chunk)
                 lease.check()
-                self._write(mapped, done, pc.max(chunk["landing_seq"]).as_py())
+                reached = pc.max(chunk["landing_seq"]).as_py()
+                drift.note(chunk, mapped, reached)
+                self._write(mapped, done, reached)
                 _count(total, mapped)
+        total.drift = drift.noted
         return total
 
     def replay(self) -> Normalised:
         """Map every raw record of the account afresh and put the result in the old one's place."""
         with (
-            self._ledger.lease(self._account.key, LEASE, wait=PATIENCE),
+            self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease,
             Mapper(self._account) as mapper,
         ):
-            return self._replace(mapper)
+            return self._replace(mapper, lease)
 
-    def _replace(self, mapper: Mapper) -> Normalised:
+    def _replace(self, mapper: Mapper, lease: Lease) -> Normalised:
         """As `replay`, under the lease. Every table gets one generation, the same for all."""
         total = Normalised()
+        done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
         last = self._lake.committed("raw", landing_stage(self._account))
         generation = 1 + max(self._lake.generation(table, self._own) for table in WRITTEN)
         made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
+        log = DriftLog(self._account, self._lake, self._stage)
+        scanner = Scanner(self._account)
         for chunk in self._chunks(0, last):
             mapped = mapper.map(chunk)
             for table in WRITTEN:
                 made[table].append(mapped.tables[table])
+            scanner.scan(chunk)
+            scanner.codes(mapped.tables["orders"])
             _count(total, mapped)
+        lease.check()
+        log.replace(scanner, last)
+        total.drift = log.noted
         for table in WRITTEN:
+            lease.check()
             self._lake.replace_account(
                 table,
                 self._own,
                 made[table],
                 stage=self._stage,
                 batch=last,
+                after=done[table],
                 generation=generation,
             )
         return total
 
+    def _drift_log(self, mapper: Mapper, mapped_to: int) -> DriftLog:
+        """The account's drift, brought up to what is mapped where it was never noted."""
+        log = DriftLog(self._account, self._lake, self._stage)
+        if mapped_to and log.lacks_the_past:
+            scanner = Scanner(self._account)
+            for chunk in self._chunks(0, mapped_to):
+                scanner.scan(chunk)
+                scanner.codes(mapper.map(chunk).tables["orders"])
+            log.catch_up(scanner, mapped_to)
+        return log
+
     def _write(self, mapped: Mapped, done: dict[str, int], last: int) -> None:
+        """Append to every table what it lacks, and note in `done` how far it has come."""
         for table in WRITTEN:
             records = mapped.tables[table]
             if done[table]:
                 records = records.filter(pc.field("landing_seq") > done[table])
             if records.num_rows or table == "orders":
-                self._lake.append(table, records, stage=self._stage, batch=last)
+                reached = done[table]
+                self._lake.append(table, records, stage=self._stage, batch=last, after=reached)
+                done[table] = max(reached, last)
 
     def _chunks(self, after: int, last: int) -> Iterator[pa.Table]:
         """Raw records beyond a landing sequence up to another, in order, some thousands a time."""

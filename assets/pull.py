@@ -16,16 +16,25 @@ from assets.known import Landed
 from assets.landing import Counts, Landing
 from assets.sources import source as source_of
 from assets.sources.base import Batch, Until
+from assets.sweeping import PRESENCE, Sweeper, Swept, require_sweep
 from resources.accounts import Account
 from resources.api import Api, Progress
-from resources.budget import Budget
-from resources.errors import ConfigurationError
+from resources.budget import WINDOW, Budget
+from resources.errors import ConfigurationError, OrderloomError
 from resources.lake import Lake
-from resources.ledger import Lease, Ledger
+from resources.ledger import RECEIVED_NOTHING, Lease, Ledger
 from resources.places import Places
 
 CHANGES = "changes"
 HISTORY = "history"
+EXCLUSIVE = frozenset({CHANGES, PRESENCE})
+"""Kinds of which an account has one run at a time."""
+RUNS_BEFORE_SILENCE_IS_ODD = 10
+"""An account with fewer runs may well be one in which little happens."""
+
+
+class ReceivedNothing(OrderloomError):
+    """A run received nothing, and listed nothing, where every run before it had."""
 
 
 @dataclass
@@ -39,8 +48,12 @@ class Pull:
     window: tuple[str | None, str | None] = (None, None)
     requests: int = 0
     least_requests: int = 0
+    announced: int | None = None
+    listed: int | None = None
     waited_seconds: float = 0.0
     seconds: float = 0.0
+    swept: Swept | None = None
+    """What a sweep found out; None for the other kinds."""
 
     def numbers(self) -> dict[str, Any]:
         """What the run history keeps of it."""
@@ -50,6 +63,8 @@ class Pull:
             "window_to": self.window[1],
             "requests": self.requests,
             "least_requests": self.least_requests,
+            "announced": self.announced,
+            "listed": self.listed,
             "received": counts.received,
             "new": counts.new,
             "changed": counts.changed,
@@ -74,6 +89,8 @@ class Puller:
     """Told of every request and every wait."""
     landed: Callable[[Pull], None] | None = None
     """Told after every landing commit."""
+    budget_window: float = WINDOW
+    """Seconds in which an account's requests are counted."""
 
     def changes(self, account: Account, run_id: str) -> Pull:
         """What changed since the account's cursor, which moves as batches are durable.
@@ -105,26 +122,66 @@ class Puller:
         window = (first_day.isoformat(), last_day.isoformat())
         return self._pull(Pull(account, HISTORY, run_id, window=window), ask)
 
+    def presence(
+        self, account: Account, run_id: str, *, accept_mass_deletion: bool = False
+    ) -> Pull:
+        """What of the account's known orders is still there? Tombstones are landed in `raw`.
+
+        Exclusive per account: raises LeaseHeld where another sweep is at it. Raises
+        ConfigurationError for a source that cannot tell, SweepError where what it found is not to
+        be believed without a person's look.
+        """
+        require_sweep(account)
+        with self.ledger.lease(account.key, PRESENCE) as lease:
+
+            def ask(api: Api, pull: Pull, _: Callable[[Batch], None]) -> None:
+                sweeper = Sweeper(account, self.lake, self.ledger, run_id, lease)
+                pull.swept = sweeper.sweep(api, accept_mass_deletion=accept_mass_deletion)
+                moved = len(pull.swept.marks)
+                pull.counts = Counts(
+                    received=pull.swept.there, changed=moved, unchanged=pull.swept.known - moved
+                )
+
+            return self._pull(Pull(account, PRESENCE, run_id), ask)
+
     def _ask_changes(
         self, api: Api, pull: Pull, land: Callable[[Batch], None], lease: Lease
     ) -> None:
         account = pull.account
         source = source_of(account.source)
-        cursor = self.ledger.cursor(account.key, CHANGES)
+        cursor = reached = self.ledger.cursor(account.key, CHANGES)
         until = Until(api, source.margin)
         for batch in source.changes(api, cursor, until):
             land(batch)
-            if batch.cursor is not None and batch.cursor != cursor:
-                self.ledger.move_cursor(account.key, CHANGES, batch.cursor, pull.run_id, lease)
-                cursor = batch.cursor
+            reached = batch.cursor or reached
+            if pull.counts.received and reached is not None and reached != cursor:
+                self.ledger.move_cursor(account.key, CHANGES, reached, pull.run_id, lease)
+                cursor = reached
         pull.window = (pull.window[0], until.moment.isoformat())
+        if not (pull.counts.received or api.listed):
+            self._refuse_silence(account)
+        if reached is not None and reached != cursor:
+            self.ledger.move_cursor(account.key, CHANGES, reached, pull.run_id, lease)
+
+    def _refuse_silence(self, account: Account) -> None:
+        """Raise ReceivedNothing for an account that never before received nothing.
+
+        The cursor has not moved then: what the silence may have hidden is asked for again.
+        """
+        if self.ledger.always_received(account.key, CHANGES, RUNS_BEFORE_SILENCE_IS_ODD):
+            raise ReceivedNothing(
+                "received nothing, though every run so far had received something",
+                where=account.key,
+                remedy="see that the credentials still may read orders, then sync again; this is "
+                "said once, the next run that receives nothing succeeds",
+            )
 
     def _pull(self, pull: Pull, ask: Ask) -> Pull:
         """Ask, with one row of run history around it."""
         began = time.monotonic()
         self.ledger.start_run(pull.account.key, pull.kind, run_id=pull.run_id)
-        if pull.kind == CHANGES:
-            self.ledger.close_abandoned(pull.account.key, CHANGES, pull.run_id)
+        if pull.kind in EXCLUSIVE:
+            self.ledger.close_abandoned(pull.account.key, pull.kind, pull.run_id)
         try:
             with self._api(pull.account) as api:
                 try:
@@ -132,13 +189,17 @@ class Puller:
                 finally:
                     pull.requests = api.requests
                     pull.least_requests = api.least_requests
+                    pull.announced, pull.listed = api.announced, api.listed
                     pull.waited_seconds = api.waited
                     pull.seconds = time.monotonic() - began
             self.ledger.finish_run(pull.run_id, "succeeded", **pull.numbers())
         except BaseException as fault:
             is_stop = not isinstance(fault, Exception)
             error = "interrupted" if is_stop else str(fault) or type(fault).__name__
-            self.ledger.finish_run(pull.run_id, "failed", error=error, **pull.numbers())
+            alarm = RECEIVED_NOTHING if isinstance(fault, ReceivedNothing) else None
+            self.ledger.finish_run(
+                pull.run_id, "failed", error=error, alarm=alarm, **pull.numbers()
+            )
             raise
         return pull
 
@@ -161,7 +222,8 @@ class Puller:
     def _api(self, account: Account) -> Api:
         source = source_of(account.source)
         allowed = account.settings.requests_per_minute or source.requests_per_minute
-        budget = Budget(self.places.budgets, account.budget_key, allowed)
+        window = self.budget_window
+        budget = Budget(self.places.budgets, account.budget_key, allowed, window=window)
         return Api(account, source, budget=budget, progress=self.asking)
 
 

@@ -1,4 +1,4 @@
-"""The commands that do work: sync, backfill, replay, rebuild, compact.
+"""The commands that do work: sync, backfill, sweep, replay, rebuild, compact.
 
 Belongs here: which runs a command starts, and its exit code. Does not belong here: starting a run
 (`pipelines/running.py`), printing (`pipelines/console.py`).
@@ -11,11 +11,12 @@ from datetime import date
 
 from assets.publish import HELD_BACK
 from assets.pull import require_history
+from assets.sweeping import can_sweep, require_sweep
 from assets.workshop import Workshop
 from pipelines import console
 from pipelines.maintenance import COMPACT, REPLAY
 from pipelines.running import Ran, Runner
-from pipelines.summary import Synced, print_syncs
+from pipelines.summary import Synced, print_sweeps, print_syncs
 from resources.accounts import Account
 from resources.errors import ConfigurationError
 
@@ -28,7 +29,7 @@ def sync(keys: Sequence[str]) -> int:
         with Runner(workshop) as runner:
             synced, published = sync_accounts(runner, accounts, watch)
     print_syncs(workshop, synced)
-    return _exit_code([*(each.ran for each in synced), published])
+    return exit_code([*(each.ran for each in synced), published])
 
 
 def sync_accounts(
@@ -44,7 +45,7 @@ def sync_accounts(
         synced.append(Synced(account.key, ran))
     watch.begin("publishing")
     published = runner.publish()
-    _tell([published])
+    tell([published])
     return synced, published
 
 
@@ -64,14 +65,46 @@ def backfill(key: str, first: date, last: date) -> int:
             ran.append(runner.normalise(account))
             watch.begin("publishing")
             ran.append(runner.publish())
-    _tell(ran)
+    tell(ran)
     said = ran[0].metadata.get("history", {})
     if said:
         console.out.print(
             f"{key}: {said['received']:,} received, {said['new']:,} new, {said['changed']:,} "
             f"changed, {said['unchanged']:,} unchanged, {said['requests']:,} requests"
         )
-    return _exit_code(ran)
+    return exit_code(ran)
+
+
+def sweep(keys: Sequence[str], *, accept_mass_deletion: bool = False) -> int:
+    """Sweep the accounts one after the other, then publish. One's failure stops no other."""
+    with console.Watch() as watch:
+        workshop = Workshop(asking=watch.asking, landed=watch.landed)
+        accounts = sweepable(workshop, keys)
+        swept, rest = [], []
+        with Runner(workshop) as runner:
+            for account in accounts:
+                watch.begin(account.key)
+                ran = runner.sweep(account, accept_mass_deletion=accept_mass_deletion)
+                if ran.problem:
+                    console.complain(f"{account.key}: {ran.problem}")
+                else:
+                    rest.append(runner.normalise(account))
+                swept.append(Synced(account.key, ran))
+            watch.begin("publishing")
+            rest.append(runner.publish())
+            tell(rest)
+    print_sweeps(swept)
+    return exit_code([*(each.ran for each in swept), *rest])
+
+
+def sweepable(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
+    """The accounts named, or all that can be swept. Raises ConfigurationError for any other."""
+    found = chosen(workshop, keys)
+    if not keys:
+        found = [each for each in found if can_sweep(each)] or found
+    for account in found:
+        require_sweep(account)
+    return found
 
 
 def replay(keys: Sequence[str]) -> int:
@@ -80,24 +113,24 @@ def replay(keys: Sequence[str]) -> int:
     accounts = [each.key for each in chosen(workshop, keys)]
     with Runner(workshop) as runner:
         ran = [runner.maintain(REPLAY, accounts), runner.publish(rebuild=True)]
-    _tell(ran)
-    return _exit_code(ran)
+    tell(ran)
+    return exit_code(ran)
 
 
 def rebuild() -> int:
     """Build the marts afresh."""
     with Runner(Workshop()) as runner:
         ran = [runner.publish(rebuild=True)]
-    _tell(ran)
-    return _exit_code(ran)
+    tell(ran)
+    return exit_code(ran)
 
 
 def compact() -> int:
     """Compact the lake."""
     with Runner(Workshop()) as runner:
         ran = [runner.maintain(COMPACT)]
-    _tell(ran)
-    return _exit_code(ran)
+    tell(ran)
+    return exit_code(ran)
 
 
 def chosen(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
@@ -114,7 +147,8 @@ def chosen(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
     return found
 
 
-def _tell(ran: Sequence[Ran]) -> None:
+def tell(ran: Sequence[Ran]) -> None:
+    """Complain of what went wrong in these runs."""
     for each in ran:
         if problem := each.problem or _held_back(each):
             console.complain(problem)
@@ -125,5 +159,6 @@ def _held_back(ran: Ran) -> str | None:
     return next((said[HELD_BACK] for said in ran.metadata.values() if HELD_BACK in said), None)
 
 
-def _exit_code(ran: Sequence[Ran]) -> int:
+def exit_code(ran: Sequence[Ran]) -> int:
+    """0 where all of these runs did all of their work, else 1."""
     return 0 if all(each.success and not _held_back(each) for each in ran) else 1

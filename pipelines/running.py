@@ -22,8 +22,9 @@ from dagster._core.storage.tags import (
 )
 
 from assets.ingest import ACCOUNT, DAY, tags
+from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
-from pipelines import jobs, maintenance
+from pipelines import jobs, maintenance, outbound
 from pipelines.interrupts import Interrupts
 from pipelines.registration import register
 from resources.accounts import Account
@@ -94,6 +95,17 @@ class Runner(AbstractContextManager["Runner"]):
             tags=tags(account.source, account.name, "history") | window,
         )
 
+    def sweep(self, account: Account, *, accept_mass_deletion: bool = False) -> Ran:
+        """Look which known orders of one account are still there."""
+        op = f"{account.source}__{PRESENCE}"
+        chosen = {"accept_mass_deletion": accept_mass_deletion}
+        return self._run(
+            jobs.sweep_job(account.source),
+            tags=tags(account.source, account.name, PRESENCE),
+            partition=account.name,
+            config={"ops": {op: {"config": chosen}}},
+        )
+
     def normalise(self, account: Account) -> Ran:
         """Normalise what was landed of one account."""
         return self._run(
@@ -111,6 +123,15 @@ class Runner(AbstractContextManager["Runner"]):
         """Run a maintenance job: replay of accounts, or compaction."""
         config = {"ops": {maintenance.OPS[job]: {"config": {"accounts": list(accounts)}}}}
         return self._run(job, config=config)
+
+    def push(self, account: Account, limit: int | None) -> Ran:
+        """Send at most so many orders to an account, and land what it accepted."""
+        config = {"account": account.key, "send": True, "limit": limit}
+        return self._run(
+            outbound.JOB,
+            tags=tags(account.source, account.name, outbound.JOB),
+            config={"ops": {outbound.OP: {"config": config}}},
+        )
 
     def _run(
         self,

@@ -10,6 +10,7 @@ vectors, no column mapping.
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from resources.lake_files import (
     DataFile,
     data_files,
     expected_rows,
+    first_line,
+    fitted,
     log_entries,
     relation,
     writer_properties,
@@ -35,6 +38,11 @@ from schemas.canonical import LAKE, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import duckdb
+
+
+class Overtaken(LakeError):
+    """Somebody else has committed what was to follow: nothing was written."""
+
 
 AccountKey = tuple[str, str]
 """(source_system, source_account)"""
@@ -64,19 +72,26 @@ class Lake:
         self._flushed: dict[str, int] = {}
         self._lock = threading.RLock()
 
-    def append(self, table: str, data: pa.Table, *, stage: str, batch: int) -> bool:
+    def append(
+        self, table: str, data: pa.Table, *, stage: str, batch: int, after: int | None = None
+    ) -> bool:
         """Append one batch in one commit, flushed to the disk before this returns.
 
         Does nothing and returns False if `stage` (for instance `land:brightpearl.acme`) has already
         committed this batch or a later one to this table. A batch without rows commits its number
         alone. The columns are brought into the order of the table's schema.
 
-        Raises LakeError: columns that do not fit, a table that cannot be written.
+        `after`: the batch that this one follows, as `committed` told it when this one was made.
+        Where another batch has been committed since then, at whatever moment until the commit
+        itself, nothing is written: a process that stood still while others went on comes too late.
+
+        Raises Overtaken, and LakeError: columns that do not fit, a table that cannot be written.
         """
-        rows = self._fitted(table, data)
+        rows = fitted(table, data, self._where(table))
         with self._lock, self._plainly(table):
             for attempt in range(_COMMIT_TRIES):
                 handle = self._open(table, create=True)
+                self._refuse_if_overtaken(handle, table, stage, after)
                 if (handle.transaction_version(stage) or 0) >= batch:
                     return False
                 try:
@@ -88,6 +103,7 @@ class Lake:
                         commit_properties=_transactions({stage: batch}),
                     )
                 except CommitFailedError:
+                    # Among others where this very stage was committed since the handle was read.
                     self._tables.pop(table)
                     if attempt + 1 == _COMMIT_TRIES:
                         raise
@@ -105,6 +121,7 @@ class Lake:
         stage: str,
         batch: int,
         generation: int | None = None,
+        after: int | None = None,
     ) -> None:
         """Replace everything that one account has in a table, in one commit.
 
@@ -113,15 +130,20 @@ class Lake:
         committed `batch`, and the account's generation is the given one, by default one higher
         than it was, which tells the next publication to read the account anew.
 
-        Raises LakeError: as `append`. Nothing is replaced if a batch belongs to another account, or
-        if somebody appended to this account meanwhile.
+        Raises Overtaken and LakeError as `append`. Nothing is replaced if a batch belongs to
+        another account, or if somebody appended to this account meanwhile.
         """
         reader = pa.RecordBatchReader.from_batches(
             LAKE[table],
-            (part for data in batches for part in self._fitted(table, data).to_batches()),
+            (
+                part
+                for data in batches
+                for part in fitted(table, data, self._where(table)).to_batches()
+            ),
         )
         with self._lock, self._plainly(table):
             handle = self._open(table, create=True)
+            self._refuse_if_overtaken(handle, table, stage, after)
             if generation is None:
                 generation = (handle.transaction_version(_generation(account)) or 0) + 1
             write_deltalake(
@@ -212,11 +234,14 @@ class Lake:
     def compact(self, table: str) -> tuple[int, int]:
         """Merge small files; the number of files before and after.
 
-        The caller holds the table's exclusive lease: two compactions at once may duplicate rows.
+        The caller holds the table's exclusive lease: two compactions at once duplicate rows, which
+        delta-rs does not find out. Of a local lake a lock is held besides, which a process that
+        stood still until its lease ran out does not lose.
 
-        Raises LakeError if the number of rows afterwards is not what the log accounts for.
+        Raises LakeError if another process is at it, or if the number of rows afterwards is not
+        what the log accounts for.
         """
-        with self._lock, self._plainly(table):
+        with self._lock, self._plainly(table), self._alone(table):
             handle = self._open(table)
             if handle is None:
                 return 0, 0
@@ -267,21 +292,13 @@ class Lake:
 
     def _opened(self, table: str, *, create: bool) -> Any:
         """The table's first handle. What a power cut tore is taken out before anybody sees it."""
-        folder = self.root / table if self.root else None
-        if folder and not lake_flush.is_settled(folder):
-            lake_flush.mend(folder)
-        try:
-            handle = self._handle(table, create=create)
-        except DeltaError:
-            if folder is None:
-                raise
-            lake_flush.mend(folder)
-            handle = self._handle(table, create=create)
-        if folder and handle:
-            lake_flush.refuse_if_lost(folder, handle.version())
-            mark = lake_flush.flushed(folder)
-            known = handle.version() - 1 if mark is None else mark
-            self._flushed[table] = min(known, self._flushed.get(table, known))
+        if self.root is None:
+            return self._handle(table, create=create)
+        handle, flushed = lake_flush.opened(
+            self.root / table, lambda: self._handle(table, create=create)
+        )
+        if handle is not None:
+            self._flushed[table] = min(flushed, self._flushed.get(table, flushed))
         return handle
 
     def _handle(self, table: str, *, create: bool) -> Any:
@@ -303,29 +320,46 @@ class Lake:
             )
         return handle
 
-    def _fitted(self, table: str, data: pa.Table) -> pa.Table:
-        schema = LAKE[table]
-        missing = set(schema.names) ^ set(data.column_names)
-        if missing:
-            raise LakeError(
-                f"columns missing or too many: {', '.join(sorted(missing))}",
+    def _refuse_if_overtaken(
+        self, handle: DeltaTable, table: str, stage: str, after: int | None
+    ) -> None:
+        """Raise Overtaken unless the stage stands at `after` in the version of the handle.
+
+        Whatever is committed later than that version delta-rs finds out by itself: two commits of
+        one stage from the same version are refused.
+        """
+        reached = handle.transaction_version(stage) or 0
+        if after is not None and reached != after:
+            raise Overtaken(
+                f"{stage} stands at {reached} and not at {after}: another process went on while "
+                "this one stood still",
                 self._where(table),
-                "give exactly the columns of schemas/canonical.py",
+                "nothing is lost: run again and it goes on from there",
             )
-        try:
-            return data.select(schema.names).cast(schema)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-            raise LakeError(
-                f"the data does not fit the schema: {_first_line(error)}",
-                self._where(table),
-                "give the types of schemas/canonical.py",
-            ) from error
 
     def _flush(self, table: str, version: int) -> None:
         """Flush up to a version what this object has not flushed: nothing is built on the rest."""
         if self.root is not None and version > self._flushed[table]:
             lake_flush.flush(self.root / table, self._flushed[table], version)
             self._flushed[table] = version
+
+    @contextmanager
+    def _alone(self, table: str) -> Iterator[None]:
+        """Hold the lock of a local table's compaction."""
+        if self.root is None:
+            yield
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / f".{table}.compacting").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LakeError(
+                    "the table is being compacted by another process",
+                    self._where(table),
+                    "let it finish, or end it if it stands still",
+                ) from None
+            yield
 
     def _where(self, table: str) -> str:
         return f"{self.url}/{table}"
@@ -338,7 +372,7 @@ class Lake:
         except (DeltaError, OSError, pa.ArrowException) as error:
             self._tables.pop(table, None)
             raise LakeError(
-                _first_line(error),
+                first_line(error),
                 self._where(table),
                 "see that the place exists, is writable and has room, then run again",
             ) from error
@@ -354,8 +388,3 @@ def _generation(account: AccountKey) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _first_line(error: BaseException) -> str:
-    """The start of an error's text; further lines may show rows, that is personal data."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

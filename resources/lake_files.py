@@ -82,6 +82,31 @@ def create(where: str, table: str) -> DeltaTable:
         return DeltaTable(where)
 
 
+def fitted(table: str, data: pa.Table, where: str) -> pa.Table:
+    """Data in the columns, and their order and types, of a table's schema. Raises LakeError."""
+    schema = LAKE[table]
+    missing = set(schema.names) ^ set(data.column_names)
+    if missing:
+        raise LakeError(
+            f"columns missing or too many: {', '.join(sorted(missing))}",
+            where,
+            "give exactly the columns of schemas/canonical.py",
+        )
+    try:
+        return data.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise LakeError(
+            f"the data does not fit the schema: {first_line(error)}",
+            where,
+            "give the types of schemas/canonical.py",
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The start of an error's text; further lines may show rows, that is personal data."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
 def writer_properties(table: str) -> WriterProperties:
     """zstd everywhere; statistics on keys alone, so that none shows personal data."""
     return WriterProperties(

@@ -16,7 +16,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
 
 from resources.durable import flush_file, flush_folder, flush_folders, replace_file
 from resources.errors import LakeError
@@ -82,6 +83,26 @@ def is_settled(folder: Path) -> bool:
     if mark is None:
         return not (folder / _LOG).exists()
     return not any(_entry(folder, mark + n).exists() for n in range(1, _AHEAD + 1))
+
+
+def opened(folder: Path, open_table: Callable[[], Any]) -> tuple[Any, int]:
+    """What `open_table` gives, once what a power cut tore is out of the way, and the mark.
+
+    Without a mark all but the newest version counts as flushed. Raises LakeError where versions
+    are lost that had been flushed.
+    """
+    if not is_settled(folder):
+        mend(folder)
+    try:
+        handle = open_table()
+    except DeltaError:
+        mend(folder)
+        handle = open_table()
+    if handle is None:
+        return None, -1
+    refuse_if_lost(folder, handle.version())
+    mark = flushed(folder)
+    return handle, handle.version() - 1 if mark is None else mark
 
 
 def mend(folder: Path) -> None:

@@ -9,15 +9,27 @@ Importing it imports SQLAlchemy, a quarter of a second: commands that need no le
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from resources import leases as leasing
 from resources.errors import LedgerError
@@ -25,10 +37,13 @@ from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, running, runs
 from resources.processes import is_gone, this_process
 from resources.redaction import redact
+from resources.registrations import Registrations
 
-__all__ = ["Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
+__all__ = ["RECEIVED_NOTHING", "Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
 
-KINDS = frozenset({"changes", "history", "presence", "normalise", "publish", "replay", "compact"})
+KINDS = frozenset(
+    {"changes", "history", "presence", "normalise", "publish", "replay", "compact", "push"}
+)
 OUTCOMES = frozenset({"running", "succeeded", "failed"})
 NUMBERS = frozenset(
     {
@@ -36,6 +51,8 @@ NUMBERS = frozenset(
         "window_to",
         "requests",
         "least_requests",
+        "announced",
+        "listed",
         "received",
         "new",
         "changed",
@@ -45,9 +62,14 @@ NUMBERS = frozenset(
         "bytes",
         "seconds",
         "waited_seconds",
+        "alarm",
     }
 )
-"""What `finish_run` takes: columns of the table `runs`. Windows are text, as shown to people."""
+"""What `finish_run` takes: columns of the table `runs`. Windows are text, as shown to people, and
+`alarm` says what made a run fail that ended without a fault."""
+
+RECEIVED_NOTHING = "received_nothing"
+"""Alarm of a run that ended well but for receiving nothing where every run before had."""
 
 _LONGEST_ERROR = 2000
 _LONGEST_RUN = timedelta(days=1)
@@ -61,13 +83,8 @@ class Freshness:
     last_failure: datetime | None = None
     error: str | None = None
     """What the last failure said."""
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last run to finish failed."""
-        if self.last_failure is None:
-            return False
-        return self.last_success is None or self.last_failure > self.last_success
+    is_failing: bool = field(default=False, compare=False)
+    """Whether the newest run that has ended failed: by the order of runs, not by the clock."""
 
 
 class Ledger:
@@ -77,14 +94,24 @@ class Ledger:
     """
 
     def __init__(
-        self, url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        url: str,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        uptime: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens the ledger, and makes it where there is none.
+
+        `now` is the time of day, `uptime` the seconds since this host was started: the first may
+        be set at any moment, and stamps; the second decides which lease has run out.
 
         Raises ConfigurationError for an unusable URL, LedgerError for a ledger of another version.
         """
         self._store = Store(url)
         self._now = now
+        self._clocks = leasing.Clocks(now, uptime)
+        self.registrations = Registrations(self._store, now)
+        """What was sent outward; see `resources/registrations.py`."""
 
     def close(self) -> None:
         self._store.close()
@@ -131,7 +158,7 @@ class Ledger:
         Raises LeaseHeld, saying who holds it since when, if it cannot be had within `wait` seconds.
         """
         return leasing.hold(
-            self._store, account, purpose, seconds=seconds, wait=wait, now=self._now
+            self._store, account, purpose, seconds=seconds, wait=wait, clocks=self._clocks
         )
 
     def start_run(self, account: str, kind: str, run_id: str | None = None) -> str:
@@ -154,7 +181,13 @@ class Ledger:
                     "give every account and kind a run id of its own",
                 )
             afresh = {column.name: None for column in runs.columns if column.name in NUMBERS}
-            values = {"started_at": self._now(), "finished_at": None, "outcome": "running"}
+            newest = connection.execute(select(func.max(runs.c.ordinal))).scalar()
+            values = {
+                "ordinal": (newest or 0) + 1,
+                "started_at": self._now(),
+                "finished_at": None,
+                "outcome": "running",
+            }
             key = {"run_id": run_id}
             rest = {"account": account, "kind": kind, "error": None}
             _put(connection, runs, key, {**afresh, **values, **rest})
@@ -174,6 +207,21 @@ class Ledger:
                 update(runs).where(runs.c.run_id == run_id).values(**ended, **numbers)
             )
             connection.execute(delete(running).where(running.c.run_id == run_id))
+
+    def always_received(self, account: str, kind: str, runs_at_least: int) -> bool:
+        """Whether so many runs have ended well, and none of all of them received nothing.
+
+        A run that ended with the alarm RECEIVED_NOTHING is one that received nothing; runs that
+        failed otherwise say nothing about it.
+        """
+        found = func.coalesce(runs.c.received, 0) + func.coalesce(runs.c.listed, 0)
+        ended_well = or_(runs.c.outcome == "succeeded", runs.c.alarm == RECEIVED_NOTHING)
+        query = select(func.count(), func.min(found)).where(
+            runs.c.account == account, runs.c.kind == kind, ended_well
+        )
+        with self._store.reading() as connection:
+            count, least = connection.execute(query).one()
+        return bool(count >= runs_at_least and least > 0)
 
     def close_abandoned(self, account: str, kind: str, run_id: str) -> int:
         """Mark as failed what still counts as running besides `run_id`; how many there were.
@@ -206,34 +254,62 @@ class Ledger:
         values = {"outcome": "failed", "error": error, "finished_at": self._now()}
         return connection.execute(update(runs).where(which).values(**values)).rowcount
 
-    def runs(self, limit: int | None = 100, account: str | None = None) -> list[dict[str, Any]]:
-        """Runs, the newest first; keys are the columns of the table. `limit=None`: all."""
-        query = select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id).limit(limit)
+    def runs(
+        self, limit: int | None = 100, account: str | None = None, kind: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Runs, the newest first; keys are the columns of the table but the ordinal.
+
+        `limit=None`: all.
+        """
+        by_age = func.coalesce(runs.c.ordinal, 0).desc(), runs.c.started_at.desc()
+        shown = [column for column in runs.columns if column is not runs.c.ordinal]
+        query = select(*shown).order_by(*by_age, runs.c.run_id).limit(limit)
         if account is not None:
             query = query.where(runs.c.account == account)
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
+        with self._store.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def newest_runs(self, kind: str) -> list[dict[str, Any]]:
+        """Of every account its newest run of a kind that has ended, by account."""
+        place = func.row_number().over(
+            partition_by=runs.c.account, order_by=(runs.c.finished_at.desc(), runs.c.run_id)
+        )
+        ended = (
+            select(runs, place.label("place"))
+            .where(runs.c.kind == kind, runs.c.finished_at.is_not(None))
+            .subquery()
+        )
+        query = select(ended).where(ended.c.place == 1).order_by(ended.c.account)
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def freshness(self, kind: str = "changes") -> dict[str, Freshness]:
         """Per account: the last success and the last failure of a kind of run."""
+        place = func.coalesce(runs.c.ordinal, 0).label("place")
         newest = func.row_number().over(
-            partition_by=(runs.c.account, runs.c.outcome), order_by=runs.c.finished_at.desc()
+            partition_by=(runs.c.account, runs.c.outcome),
+            order_by=(place.desc(), runs.c.finished_at.desc()),
         )
+        told = runs.c.account, runs.c.outcome, runs.c.finished_at, runs.c.error, place
         ended = (
-            select(
-                runs.c.account, runs.c.outcome, runs.c.finished_at, runs.c.error, newest.label("n")
-            )
+            select(*told, newest.label("n"))
             .where(runs.c.kind == kind, runs.c.finished_at.is_not(None))
             .subquery()
         )
+        oldest_first = (
+            select(ended).where(ended.c.n == 1).order_by(ended.c.place, ended.c.finished_at)
+        )
         found: dict[str, dict[str, Any]] = {}
         with self._store.reading() as connection:
-            for row in connection.execute(select(ended).where(ended.c.n == 1)):
+            for row in connection.execute(oldest_first):
                 of_account = found.setdefault(row.account, {})
-                if row.outcome == "succeeded":
-                    of_account["last_success"] = row.finished_at
-                else:
-                    of_account |= {"last_failure": row.finished_at, "error": row.error}
+                failed = row.outcome != "succeeded"
+                of_account["is_failing"] = failed
+                of_account["last_failure" if failed else "last_success"] = row.finished_at
+                if failed:
+                    of_account["error"] = row.error
         return {account: Freshness(**values) for account, values in sorted(found.items())}
 
     def mark_day(self, account: str, day: date, run_id: str | None = None) -> None:

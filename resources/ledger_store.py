@@ -36,16 +36,16 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    update,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 
+from resources import ledger_steps
 from resources.errors import ConfigurationError, LedgerError
+from resources.ledger_steps import VERSION
 from resources.redaction import register
-
-VERSION = 1
-"""Version of the tables below; raised with every change of them."""
 
 _BUSY_SECONDS = 30.0
 """How long SQLite waits for another process's write before it gives up."""
@@ -53,6 +53,8 @@ _BUSY_SECONDS = 30.0
 
 _READING = "orderloom_reading"
 """Execution option of connections that only read: they begin no transaction on SQLite."""
+_DURABLE = "orderloom_durable"
+"""Execution option of transactions that wait until they are on the disk, on SQLite, too."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -92,6 +94,7 @@ leases = Table(
     Column("token", BigInteger, nullable=False),
     Column("taken_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    Column("expires_uptime", Float),  # the same moment in seconds since the holder's host started
 )
 
 runs = Table(
@@ -100,14 +103,18 @@ runs = Table(
     Column("run_id", String(100), primary_key=True),
     Column("account", String(200), nullable=False),
     Column("kind", String(20), nullable=False),
+    Column("ordinal", BigInteger),  # in the order of their beginning, whatever the clock said
     Column("started_at", Moment, nullable=False),
     Column("finished_at", Moment),
     Column("outcome", String(20), nullable=False),
     Column("error", Text),
+    Column("alarm", String(40)),
     Column("window_from", String(40)),
     Column("window_to", String(40)),
     Column("requests", BigInteger),
     Column("least_requests", BigInteger),
+    Column("announced", BigInteger),
+    Column("listed", BigInteger),
     Column("received", BigInteger),
     Column("new", BigInteger),
     Column("changed", BigInteger),
@@ -138,6 +145,24 @@ backfill_days = Table(
     Column("run_id", String(100)),
 )
 
+registrations = Table(
+    "registrations",
+    METADATA,
+    Column("account", String(200), primary_key=True),
+    Column("external_id", String(250), primary_key=True),
+    Column("order_key", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("body_hash", String(64), nullable=False),
+    Column("body", Text),
+    Column("response", Text),
+    Column("run_id", String(100), nullable=False),
+    Column("intended_at", Moment, nullable=False),
+    Column("known_at", Moment),
+    Column("landed_at", Moment),
+    Column("reason", Text),
+    Index("registrations_by_state", "account", "state", "landed_at"),
+)
+
 
 class Store:
     """Connections to one ledger database. Thread safe; processes may share the database."""
@@ -156,9 +181,13 @@ class Store:
             self._prepare(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that may write; committed at the end, rolled back on an error."""
-        with self._complaints(), self._engine.begin() as connection:
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end, rolled back on an error.
+
+        If `durable` it outlasts a power cut as soon as it is committed.
+        """
+        engine = self._engine.execution_options(**{_DURABLE: durable})
+        with self._complaints(), engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -192,8 +221,7 @@ class Store:
         """Make the tables, or check that they are ours; in one transaction, for many may try."""
         present = set(inspect(connection).get_table_names())
         if _version.name in present:
-            self._check_version(connection)
-            running.create(connection, checkfirst=True)  # a ledger made before it was thought of
+            self._bring_up_to_date(connection)
         elif present & set(METADATA.tables):
             raise LedgerError(
                 "holds tables of the same names that are not a ledger's",
@@ -204,9 +232,18 @@ class Store:
             METADATA.create_all(connection, checkfirst=False)
             connection.execute(insert(_version).values(version=VERSION))
 
-    def _check_version(self, connection: Connection) -> None:
+    def _bring_up_to_date(self, connection: Connection) -> None:
+        """Add what later versions added. Raises LedgerError for a version that is not known."""
         found = connection.execute(select(_version.c.version)).scalar()
         if found == VERSION:
+            return
+        # Another process may be adding the same: PostgreSQL lets one at a time go on from here.
+        found = connection.execute(select(_version.c.version).with_for_update()).scalar()
+        if found == VERSION:
+            return
+        if found is not None and 1 <= found < VERSION:
+            ledger_steps.take(connection, METADATA, found)
+            connection.execute(update(_version).values(version=VERSION))
             return
         if found is not None and found > VERSION:
             remedy = "install the newer orderloom that wrote it"
@@ -251,6 +288,8 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     # What was committed outlives a power cut. An older cursor would only mean reading again, but
     # not everything that stands here can be read again.
     connection.execute("PRAGMA synchronous = FULL")
+    # Personal data that was deleted is not to linger in free pages.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _set_wal(connection: Any) -> None:
@@ -268,5 +307,9 @@ def _set_wal(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    if not connection.get_execution_options().get(_READING):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(_READING):
+        return
+    level = "FULL" if options.get(_DURABLE) else "NORMAL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {level}")  # of no effect once it has begun
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import format_datetime
 from types import TracebackType
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -26,6 +27,8 @@ from sandbox.brightpearl import BrightpearlApi
 from sandbox.clock import Clock
 from sandbox.control import control_routes
 from sandbox.efiling import EfilingApi
+from sandbox.faults import Fault, Faults
+from sandbox.faulty import Faulty, Wire
 from sandbox.feedback_company import FeedbackCompanyApi
 from sandbox.quotevine import QuotevineApi
 from sandbox.tastyigniter import TastyigniterApi
@@ -74,12 +77,12 @@ def garbage_kept() -> Iterator[None]:
 class Front:
     """ASGI middleware in front of one API: counts its requests and sets the sandbox's date.
 
-    Whatever is to happen to a request before or instead of the API's own answer belongs here.
+    Behind it stand the faults, and behind them the API itself.
     """
 
-    def __init__(self, api: SandboxApi) -> None:
+    def __init__(self, api: SandboxApi, faults: Faults) -> None:
         self._api = api
-        self._app: ASGIApp = Starlette(routes=api.routes())
+        self._app: ASGIApp = Faulty(Starlette(routes=api.routes()), api, faults)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -103,6 +106,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Wire,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -122,7 +126,8 @@ class Sandbox:
     """The five APIs as a context manager; `port` 0 takes a free one.
 
     `lifted` lifts the request limits, `ticking` lets the clock run, `repeat` repeats the sample
-    with new ids for benchmarks, `sources` names the APIs to be served if not all of them. Raises
+    with new ids for benchmarks, `allowance_seconds` is the length of the window in which each API
+    counts requests, `sources` names the APIs to be served if not all of them. Raises
     SandboxStartError if a port cannot be had.
     """
 
@@ -132,15 +137,17 @@ class Sandbox:
         lifted: bool = True,
         ticking: bool = False,
         repeat: int = 1,
+        allowance_seconds: float = 60.0,
         sources: Collection[str] = tuple(ACCOUNT_NAMES),
         port: int = 0,
         control_port: int = 0,
     ) -> None:
         self.clock = Clock(ticking=ticking)
+        self._faults = Faults()
         self._ports = (port, control_port)
         with garbage_kept():
             apis = [
-                self._built(kind, lifted=lifted, repeat=repeat)
+                self._built(kind, lifted, repeat, allowance_seconds)
                 for kind in APIS
                 if kind.source in sources
             ]
@@ -152,7 +159,9 @@ class Sandbox:
         self.control_address = ""
 
     def __enter__(self) -> Sandbox:
-        mounts = [Mount(api.base_path(), app=Front(api)) for api in self._apis.values()]
+        mounts = [
+            Mount(api.base_path(), app=Front(api, self._faults)) for api in self._apis.values()
+        ]
         sockets = self._listen()
         self.address, self.control_address = (
             f"http://{LOOPBACK}:{listener.getsockname()[1]}" for listener in sockets
@@ -180,10 +189,12 @@ class Sandbox:
         if self._thread:
             self._thread.join()
 
-    def _built(self, kind: type[SandboxApi], *, lifted: bool, repeat: int) -> SandboxApi:
+    def _built(
+        self, kind: type[SandboxApi], lifted: bool, repeat: int, allowance_seconds: float
+    ) -> SandboxApi:
         account = f"{kind.source}.{ACCOUNT_NAMES[kind.source]}"
         words = {name: f"sandbox-{name.replace('_', '-')}" for name in kind.credential_names}
-        return kind(Setup(self.clock, account, words, lifted, repeat))
+        return kind(Setup(self.clock, account, words, lifted, repeat, allowance_seconds))
 
     def _listen(self) -> list[socket.socket]:
         sockets: list[socket.socket] = []
@@ -239,10 +250,41 @@ class Sandbox:
         """How many requests an account has received since the start or the last reset."""
         return self.api(account).requests
 
+    def refused(self, account: str) -> int:
+        """How many requests of an account were refused, since the start, for being too many."""
+        return self.api(account).refused
+
     def reset_requests(self) -> None:
         """Set every account's request count to zero."""
         for api in self._apis.values():
             api.requests = 0
+
+    def fault(
+        self,
+        account: str,
+        kind: str,
+        *,
+        times: int | None = 1,
+        after: int = 0,
+        path: str = "",
+        method: str | None = None,
+        **details: Any,
+    ) -> Fault:
+        """Arm a fault for an account's requests; see Faults.arm. What it has struck stands in it.
+
+        Raises KeyError for an account that is not served, UnknownFaultError for no such fault.
+        """
+        self.api(account)
+        arm = self._faults.arm
+        return arm(account, kind, times=times, after=after, path=path, method=method, **details)
+
+    def faults(self, account: str) -> list[Fault]:
+        """What was armed for an account and not cleared, with how often each has struck."""
+        return self._faults.armed(account)
+
+    def clear_faults(self, account: str | None = None) -> None:
+        """Disarm every fault, of one account or of all."""
+        self._faults.clear(account)
 
     def accounts_toml(self) -> str:
         """An accounts.toml for this sandbox, complete but for the values of `environment()`."""

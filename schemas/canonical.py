@@ -23,7 +23,7 @@ from schemas.fields import (
     text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the tables on this page. A lake of another version is refused, never misread."""
 
 PARTITION_COLUMNS = ("source_system", "source_account")
@@ -54,8 +54,9 @@ RAW = pa.schema(
         text("source_order_id", "the source's id of the order; NULL: the record has none"),
         column("landing_seq", pa.int64(), "1, 2, 3 ... per account, in landing order",
                required=True),
-        text("kind", "what was observed: read (body holds the order), absent (a complete listing "
-             "no longer held it), present (it reappeared)", required=True),
+        text("kind", "what was observed: read (body holds the order), suspected (missing from a "
+             "complete answer for the first time), absent (missing in another run again: a "
+             "tombstone), present (it reappeared after that)", required=True),
         text("endpoint", "the path that was asked", required=True),
         text("body", "JSON text of the order exactly as received, less the fields that are never "
              "stored"),
@@ -95,12 +96,15 @@ CUSTOM_FIELD = pa.struct(
 )
 EVENT = pa.struct(
     [
-        text("event_type", "created, status_changed, invoiced, cancelled, assigned, "
-             "customer_updated, invitation_scheduled, feedback_submitted, deleted, restored"),
+        text("event_type", "created, status_changed, invoiced, closed, cancelled, assigned, "
+             "customer_updated, invitation_scheduled, invitation_sent, invitation_reminded, "
+             "feedback_submitted, deleted, restored"),
         text("dimension", "the status dimension that changed, where one did"),
-        text("code", "the source's code after the event"),
+        text("code", "the source's code after the event; NULL: it gives none with it"),
+        text("canonical_code", "canonical code of the dimension after the event"),
         column("occurred_at", MOMENT, "when it happened, by the source; UTC"),
-        column("valid_from_utc", MOMENT, "since when the code holds; UTC"),
+        column("valid_from_utc", MOMENT, "since when the code holds; where the source names a day "
+               "alone, the end of that day; UTC"),
         column("payload_ok", pa.bool_(), "whether the source confirmed it"),
     ]
 )  # fmt: skip
@@ -283,12 +287,34 @@ QUARANTINE = pa.schema(
     ]
 )  # fmt: skip
 
+DRIFT = pa.schema(
+    [
+        *_ORIGIN,
+        text("kind", "unknown_field, changed_type, unmapped_code; settled_type is none: it notes "
+             "which of its types a field has in this account", required=True),
+        text("field", "the field as it stands in the landed body, [] for array items and {} for "
+             "keys that the account chooses; of a code its dimension", required=True),
+        text("json_type", "string, number, boolean, object, array or null; NULL: of a code"),
+        text("code", "the code that nothing maps; at most 60 characters"),
+        column("orders", pa.int64(), "orders received with it in this batch", required=True),
+        text("order_key", "the first order received with it in this batch", required=True),
+        column("first_landing_seq", pa.int64(), "landing sequence of that order", required=True),
+        column("landing_seq", pa.int64(), "landing sequence of the last one", required=True),
+        column("first_seen_at", MOMENT, "when that order was received; UTC", required=True),
+        column("last_seen_at", MOMENT, "when the last one was received; UTC", required=True),
+        text("example", "what stood there in that order, letters as x and digits as 9, at most 60 "
+             "characters; of a code the code itself"),
+        column("schema_version", pa.int16(), "version of this table's schema", required=True),
+    ]
+)  # fmt: skip
+
 LAKE: dict[str, pa.Schema] = {
     "raw": RAW,
     "orders": ORDERS,
     "order_rows": ORDER_ROWS,
     "order_parties": ORDER_PARTIES,
     "quarantine": QUARANTINE,
+    "drift": DRIFT,
 }
 """Every lake table by name. An order's rows and parties are written before the order itself."""
 
@@ -298,6 +324,7 @@ PERSONAL: dict[str, frozenset[str]] = {
     "order_rows": frozenset({"description", "source_fields"}),
     "order_parties": frozenset(field.name for field in PARTY_PERSONAL),
     "quarantine": frozenset({"value"}),
+    "drift": frozenset({"code", "example"}),
 }
 """Columns of each lake table that may hold personal data: no statistics are kept on them."""
 

@@ -7,13 +7,15 @@ landing and normalising (assets/landing, assets/normalise), anything of Dagster.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from resources.accounts import Account, AccountKind, AccountSettings
 from resources.api import Api, Reply
+from resources.budget import BudgetError
+from resources.errors import ApiError
 
 Item = TypeVar("Item")
 Cursor = dict[str, Any]
@@ -41,6 +43,71 @@ class Batch:
 
     records: Sequence[Record]
     cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What one complete and successful answer tells about known orders.
+
+    An order that was `asked` about and is not `there` is absent. What a source could not find out
+    for certain it leaves out of `asked`; an order that is anywhere `there` counts as there.
+    """
+
+    endpoint: str
+    """How it was asked, as the tombstone will say."""
+    asked: frozenset[str]
+    there: frozenset[str]
+    """Orders that the answer names, known or not."""
+    fetched_at: datetime
+    """When the reply arrived, UTC."""
+
+
+class Unfit(Exception):
+    """An order that an API would not take; the text says why, without personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedOrder:
+    """What the marts say of an order that may be pushed."""
+
+    order_key: str
+    order_number: str | None
+    placed_on: date
+    email: str | None
+    full_name: str | None
+    rows_state: str
+    products: Sequence[Mapping[str, str | None]]
+    """product_id, product_name, sku, gtin, product_url and image_url of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One order as it is sent."""
+
+    external_id: str
+    """What the API knows it by."""
+    order_key: str
+    body: bytes
+    """The exact JSON bytes."""
+    notes: tuple[str, ...] = ()
+    """What was left out of it, and why."""
+
+
+OutcomeState = Literal["accepted", "refused", "uncertain", "unsent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one order that was sent."""
+
+    external_id: str
+    state: OutcomeState
+    """`uncertain`: the API may have acted on it; `unsent`: it certainly has not."""
+    reason: str | None = None
+    response: bytes | None = None
+    """The reply's JSON, where it was accepted."""
+    error: ApiError | BudgetError | None = None
+    """What speaks against sending further ones, where it is `unsent`."""
 
 
 class Until:
@@ -130,6 +197,27 @@ class Source(ABC):
     def history(self, api: Api, first_day: date, last_day: date) -> Iterator[Batch]:
         """What was created in these days, civil dates in the account's zone, both included?"""
         raise NotImplementedError(f"{self.name} has no date window")
+
+    def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
+        """What of the known orders is still there? Tombstones are among the known.
+
+        An answer that is empty, partial or failed is no evidence: nothing of it is yielded.
+        """
+        raise NotImplementedError(f"{self.name} cannot tell what is still there")
+
+    # The way outward.
+
+    def outgoing(self, account: Account, order: PublishedOrder) -> Outgoing:
+        """An order as the API takes it. Raises Unfit."""
+        raise NotImplementedError(f"{self.name} takes no orders")
+
+    def push(self, api: Api, orders: Iterable[Outgoing]) -> Iterator[Outcome]:
+        """Send these. Each order is drawn, sent once and its outcome yielded before the next.
+
+        Whoever hands in the orders notes each as about to be sent when it is drawn. A request that
+        the API may have acted on is not repeated.
+        """
+        raise NotImplementedError(f"{self.name} takes no orders")
 
 
 def pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -7,7 +7,7 @@ Sources of the facts: Brightpearl Order GET and Order SEARCH documents, and reco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
@@ -15,7 +15,18 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from assets.sources.base import Batch, Cursor, Record, Source, Until, pieces, seconds_of
+from assets.sources.base import (
+    Batch,
+    Cursor,
+    Presence,
+    Record,
+    Source,
+    Until,
+    pieces,
+    seconds_of,
+)
+from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
+from assets.sources.listing import Listing
 from resources.accounts import Account
 from resources.api import Api, Reply
 from resources.errors import ApiError
@@ -61,7 +72,7 @@ class Brightpearl(Source):
         frozenset({"app_ref", "access_token"}),
     )
     requests_per_minute: ClassVar[int] = 200
-    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history"})
+    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history", "sweep"})
 
     def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
         """A private app's account token, or an OAuth access token, beside the app reference."""
@@ -128,6 +139,17 @@ class Brightpearl(Source):
         for piece in pieces(rows, self.batch_size):
             yield Batch(list(self._get(api, [row.order_id for row in piece])))
 
+    def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
+        """Order OPTIONS by id sets, which names the existing ids alone."""
+        for asked in sweep_sets(sorted(int(each) for each in known if each.isdecimal())):
+            path = ORDER + asked.path
+            api.least_requests += 1
+            reply = api.options(path)
+            there = existing(reply)
+            if there:
+                ids = frozenset(map(str, asked.ids))
+                yield Presence(f"OPTIONS {path}", ids, there, reply.fetched_at)
+
     def _search(self, api: Api, column: str, since: datetime) -> Iterator[Found]:
         """Rows whose stamp lies in the window, oldest first.
 
@@ -141,7 +163,7 @@ class Brightpearl(Source):
             yield from self._pages(api, filters, column)
             return
         first, announced = self._page(api, filters, column, 1)
-        if announced <= ROWS_PER_SEARCH:
+        if announced <= ROWS_PER_SEARCH and _is_whole(api, first, announced, column):
             api.least_requests += 1
             yield from first
             return
@@ -152,9 +174,11 @@ class Brightpearl(Source):
         """Every page of a search.
 
         When fewer results are announced than before, rows have left the window and the following
-        ones have moved up: the page is asked again from that many places earlier.
+        ones have moved up: the page is asked again from that many places earlier. A search that
+        ends with fewer orders than announced is read a second time. Raises Incomplete.
         """
         first, announced = 1, None
+        listing = Listing(api, _named(column))
         while True:
             rows, available = self._page(api, filters, column, first)
             if announced is not None and available < announced:
@@ -162,9 +186,13 @@ class Brightpearl(Source):
                 announced = available
                 continue
             announced = available
+            listing.page(available, [row.order_id for row in rows])
             yield from rows
             first += len(rows)
             if not rows or first > available:
+                if listing.is_to_be_read_again(SEARCH):
+                    first, announced = 1, None
+                    continue
                 api.least_requests += max(1, ceil(available / ROWS_PER_SEARCH))
                 return
 
@@ -186,15 +214,15 @@ class Brightpearl(Source):
                 yield Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
 
 
-def id_set(order_ids: Sequence[int]) -> str:
-    """Ascending ids as Brightpearl writes a set: `1-3,7`."""
-    runs: list[tuple[int, int]] = []
-    for order_id in order_ids:
-        if runs and order_id == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], order_id)
-        else:
-            runs.append((order_id, order_id))
-    return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
+def _is_whole(api: Api, rows: Sequence[Found], announced: int, column: str) -> bool:
+    """Whether a search of one page holds as many orders as it announces; counted if so."""
+    listing = Listing(api, _named(column))
+    listing.page(announced, [row.order_id for row in rows])
+    return listing.listed >= announced and not listing.is_to_be_read_again(SEARCH)
+
+
+def _named(column: str) -> str:
+    return f"the search by {column}"
 
 
 def _lower_bound(account: Account, cursor: Cursor | None) -> datetime:
@@ -212,11 +240,12 @@ def _end(api: Api) -> str:
 
 def _not_yet_landed(api: Api, found: Sequence[Found]) -> list[Found]:
     """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET."""
-    landed = api.known.values(["$.updatedOn", "$.createdOn"], [str(row.order_id) for row in found])
+    ids = [str(row.order_id) for row in found]
+    landed, missed = api.known.values(["$.updatedOn", "$.createdOn"], ids), api.known.missed(ids)
 
     def is_new(row: Found) -> bool:
         stamps = landed.get(str(row.order_id))
-        if stamps is None or row.stamp is None:
+        if stamps is None or row.stamp is None or str(row.order_id) in missed:
             return True
         return _moment_or_none(stamps[0] or stamps[1]) != row.stamp
 

@@ -1,22 +1,38 @@
-"""Feedback Company: how to ask for review invitations.
+"""Feedback Company: how to ask for review invitations, and how to register orders for one.
 
-Belongs here: the token, and the list of invitations. Does not belong here: how an invitation or a
-registration is read (`feedback_company.sql`).
+Belongs here: the token, the list of invitations, and what an account says. Does not belong here:
+how an invitation or a registration is read (`feedback_company.sql`), which orders are registered
+(`feedback_company_rule.py`), what of them is sent (`feedback_company_order.py`) and how
+(`feedback_company_send.py`).
 Sources of the facts: API for Developers: Orders (orders can be posted, never read), API for
 Developers: Invitations, and the token as public clients rely on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
-from pydantic import Field, Strict
+from pydantic import Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
 
-from assets.sources.base import Batch, Cursor, Record, Source, Until
+from assets.sources.base import (
+    Batch,
+    Cursor,
+    Outcome,
+    Outgoing,
+    PublishedOrder,
+    Record,
+    Source,
+    Until,
+)
+from assets.sources.feedback_company_order import outgoing
+from assets.sources.feedback_company_rule import PushRule
+from assets.sources.feedback_company_send import register
+from assets.sources.listing import Listing
 from resources.accounts import Account, AccountSettings
 from resources.api import Api, Reply
 from resources.errors import ApiError
@@ -40,6 +56,19 @@ class FeedbackCompanySettings(AccountSettings):
 
     Its flags change without a stamp, so what is younger is read again in every run.
     """
+    push: PushRule | None = None
+    """Which orders are registered for an invitation; None: none."""
+
+    @model_validator(mode="after")
+    def _is_read_again_long_enough(self) -> Self:
+        if self.push is not None and self.push.horizon > timedelta(days=self.reread_days):
+            raise PydanticCustomError(
+                "horizon",
+                "rereads {days} days, but an invitation may change for longer: raise reread_days "
+                "above the longest delay and reminder of push",
+                {"days": self.reread_days},
+            )
+        return self
 
 
 class TokenReply(msgspec.Struct):
@@ -94,7 +123,7 @@ class FeedbackCompany(Source):
     settings: ClassVar[type[AccountSettings]] = FeedbackCompanySettings
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"client_id", "client_secret"}),)
     requests_per_minute: ClassVar[int] = 60
-    ways: ClassVar[frozenset[str]] = frozenset({"changes"})
+    ways: ClassVar[frozenset[str]] = frozenset({"changes", "push"})
     never_stored: ClassVar[frozenset[str]] = frozenset({"request"})
 
     def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
@@ -146,6 +175,16 @@ class FeedbackCompany(Source):
         if cursor is not None:
             yield from self._newest(api, datetime.fromisoformat(cursor["read_until"]), until)
 
+    def outgoing(self, account: Account, order: PublishedOrder) -> Outgoing:
+        """A published order as the API takes it. Raises Unfit."""
+        rule: PushRule = account.settings.push  # type: ignore[attr-defined]
+        return outgoing(rule, order)
+
+    def push(self, api: Api, orders: Iterable[Outgoing]) -> Iterator[Outcome]:
+        """Register the orders one by one."""
+        for order in orders:
+            yield register(api, order)
+
     def _load(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:
         """Every page from the one that the cursor names."""
         start = cursor or {"page": 1, "rows": 0}
@@ -181,9 +220,11 @@ def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
 
     A page may hold fewer rows than asked for although more are announced: the next one is asked
     for all the same. Where fewer rows are announced than before, rows have left the list and the
-    following ones have moved up: that many pages are asked for again.
+    following ones have moved up: that many pages are asked for again. A list that ends with fewer
+    rows than announced is read a second time, from its first page. Raises Incomplete.
     """
     announced, before, retreats = 0, b"", 0
+    listing = Listing(api, "the list of invitations", before=read)
     while True:
         asked: dict[str, str | int] = {"page": number, "page_size": ROWS_PER_PAGE, "sort": sort}
         reply = api.get(INVITATIONS, asked)
@@ -199,9 +240,13 @@ def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
             continue
         announced, before = count, reply.body
         read += len(rows)
-        yield _rows(number, rows, read, reply, api.account.zone)
+        made = _rows(number, rows, read, reply, api.account.zone)
+        listing.page(count, [each.source_order_id or each.body for each in made.records])
+        yield made
         if not rows or read == count or (len(rows) < ROWS_PER_PAGE and read > count):
-            return
+            if not listing.is_to_be_read_again(reply.url):
+                return
+            number, read, announced, before = 0, 0, 0, b""
         number += 1
 
 
