@@ -146,7 +146,7 @@ class Ledger:
         """
         key = {"account": account, "stream": stream}
         values = {"cursor": json.dumps(cursor), "moved_at": self._now(), "run_id": run_id}
-        with self._store.writing() as connection:
+        with self._store.writing(durable=True) as connection:
             lease.check_in(connection)
             _put(connection, cursors, key, values)
 
@@ -202,7 +202,7 @@ class Ledger:
             raise ValueError(f"no such outcome or number: {outcome}, {sorted(numbers)}")
         text = None if error is None else redact(error)[:_LONGEST_ERROR]
         ended = {"finished_at": self._now(), "outcome": outcome, "error": text}
-        with self._store.writing() as connection:
+        with self._store.writing(durable=True) as connection:
             connection.execute(
                 update(runs).where(runs.c.run_id == run_id).values(**ended, **numbers)
             )
@@ -315,7 +315,7 @@ class Ledger:
     def mark_day(self, account: str, day: date, run_id: str | None = None) -> None:
         """Note that a day, a civil date in the account's zone, has been backfilled."""
         values = {"finished_at": self._now(), "run_id": run_id}
-        with self._store.writing() as connection:
+        with self._store.writing(durable=True) as connection:
             _put(connection, backfill_days, {"account": account, "day": day}, values)
 
     def finished_days(self, account: str) -> frozenset[date]:

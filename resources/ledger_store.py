@@ -285,9 +285,9 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
     _set_wal(connection)
-    # What was committed outlives a power cut. An older cursor would only mean reading again, but
-    # not everything that stands here can be read again.
-    connection.execute("PRAGMA synchronous = FULL")
+    # After a power cut the last commits may be gone, the file stays whole: a lease means nothing
+    # then. What has to outlast it asks for that (`Store.writing`).
+    connection.execute("PRAGMA synchronous = NORMAL")
     # Personal data that was deleted is not to linger in free pages.
     connection.execute("PRAGMA secure_delete = ON")
 

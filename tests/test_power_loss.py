@@ -14,7 +14,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import duckdb
 import pytest
 from canonical_rows import ACME, TWELVE, order, table
 from deltalake import DeltaTable
+from sqlalchemy import Connection
 
 from resources import lake_flush
 from resources.errors import LakeError
@@ -307,11 +310,26 @@ def test_a_lake_without_marks_is_taken_as_it_is(folder: Path) -> None:
     assert lake_flush.flushed(folder) == 4
 
 
-def test_the_ledger_waits_for_the_disk(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    with store.reading() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-    store.close()
+def test_the_ledger_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels: list[int] = []
+    writing = Store.writing
+
+    @contextmanager
+    def noting(self: Store, **options: bool) -> Iterator[Connection]:
+        with writing(self, **options) as connection:
+            levels.append(connection.exec_driver_sql("PRAGMA synchronous").scalar() or 0)
+            yield connection
+
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        run = ledger.start_run("a.b", "changes")
+        with ledger.lease("a.b", "changes") as lease:
+            monkeypatch.setattr(Store, "writing", noting)
+            ledger.move_cursor("a.b", "changes", {"watermark": "1"}, run, lease)
+            ledger.mark_day("a.b", date(2026, 11, 2), run)
+            ledger.finish_run(run, "succeeded")
+            monkeypatch.undo()
+    full = 2
+    assert levels == [full] * 3
 
 
 def test_a_ledger_without_its_log_is_an_older_one(tmp_path: Path) -> None:
