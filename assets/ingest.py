@@ -201,11 +201,11 @@ def _normalise(workshop: Workshop, key: str, run_id: str) -> Normalised:
     began = time.monotonic()
     try:
         made = normaliser.drain()
+        seconds = time.monotonic() - began
+        workshop.ledger.finish_run(run, "succeeded", quarantined=made.quarantined, seconds=seconds)
     except BaseException as fault:
         workshop.ledger.finish_run(run, "failed", error=str(fault) or type(fault).__name__)
         raise
-    seconds = time.monotonic() - began
-    workshop.ledger.finish_run(run, "succeeded", quarantined=made.quarantined, seconds=seconds)
     return made
 
 

@@ -63,16 +63,26 @@ class Normaliser:
         self._account = account
         self._lake = lake
         self._ledger = ledger
+        self._own = (account.source, account.name)
         self._stage = f"normalise:{account.key}"
 
     @property
     def is_drained(self) -> bool:
         """True where no raw record waits: known from the tables' logs alone."""
         landed = self._lake.committed("raw", landing_stage(self._account))
-        return landed <= self._lake.committed("orders", self._stage)
+        return landed <= self._lake.committed("orders", self._stage) and not self._is_half_replayed
+
+    @property
+    def _is_half_replayed(self) -> bool:
+        """Whether a replay died after the first table it replaces and before the last."""
+        first, last = (self._lake.generation(t, self._own) for t in (WRITTEN[0], WRITTEN[-1]))
+        return first != last
 
     def drain(self) -> Normalised:
-        """Map what was landed and not yet mapped, chunk by chunk."""
+        """Map what was landed and not yet mapped, chunk by chunk.
+
+        Where a replay died half way it is done again, so that no table is left by an older mapping.
+        """
         total = Normalised()
         if self.is_drained:
             return total
@@ -80,6 +90,8 @@ class Normaliser:
             self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease,
             Mapper(self._account) as mapper,
         ):
+            if self._is_half_replayed:
+                return self._replace(mapper, lease)
             done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
             last = self._lake.committed("raw", landing_stage(self._account))
             drift = self._drift_log(mapper, done["orders"])
@@ -102,10 +114,11 @@ class Normaliser:
             return self._replace(mapper, lease)
 
     def _replace(self, mapper: Mapper, lease: Lease) -> Normalised:
-        """As `replay`, under the lease."""
+        """As `replay`, under the lease. Every table gets one generation, the same for all."""
         total = Normalised()
         done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
         last = self._lake.committed("raw", landing_stage(self._account))
+        generation = 1 + max(self._lake.generation(table, self._own) for table in WRITTEN)
         made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
         log = DriftLog(self._account, self._lake, self._stage)
         scanner = Scanner(self._account)
@@ -120,12 +133,17 @@ class Normaliser:
             lease.check()
             log.replace(scanner, last)
         total.drift = log.noted
-        own = (self._account.source, self._account.name)
         for table in WRITTEN:
             with rewriting(self._ledger, table):
                 lease.check()
                 self._lake.replace_account(
-                    table, own, made[table], stage=self._stage, batch=last, after=done[table]
+                    table,
+                    self._own,
+                    made[table],
+                    stage=self._stage,
+                    batch=last,
+                    after=done[table],
+                    generation=generation,
                 )
         return total
 
@@ -153,10 +171,9 @@ class Normaliser:
 
     def _chunks(self, after: int, last: int) -> Iterator[pa.Table]:
         """Raw records beyond a landing sequence up to another, in order, some thousands a time."""
-        own = (self._account.source, self._account.name)
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            self._lake.read(connection, "raw", account=own).create_view("raw")
+            self._lake.read(connection, "raw", account=self._own).create_view("raw")
             for start in range(after, last, CHUNK):
                 chunk = connection.execute(
                     "SELECT * FROM raw WHERE landing_seq > ? AND landing_seq <= ? "

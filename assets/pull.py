@@ -194,6 +194,7 @@ class Puller:
                     pull.announced, pull.listed = api.announced, api.listed
                     pull.waited_seconds = api.waited
                     pull.seconds = time.monotonic() - began
+            self.ledger.finish_run(pull.run_id, "succeeded", **pull.numbers())
         except BaseException as fault:
             is_stop = not isinstance(fault, Exception)
             error = "interrupted" if is_stop else str(fault) or type(fault).__name__
@@ -202,7 +203,6 @@ class Puller:
                 pull.run_id, "failed", error=error, alarm=alarm, **pull.numbers()
             )
             raise
-        self.ledger.finish_run(pull.run_id, "succeeded", **pull.numbers())
         return pull
 
     def _land_all(self, api: Api, pull: Pull, ask: Ask) -> None:

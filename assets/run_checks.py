@@ -7,7 +7,7 @@ Belongs here: their names, and telling them. Does not belong here: finding out (
 import dagster as dg
 
 from assets.pull import CHANGES, Pull, ReceivedNothing
-from assets.sources.listing import Incomplete
+from resources.api import Incomplete
 
 AS_ANNOUNCED = "as_many_orders_as_announced"
 SOMETHING = "receives_something"

@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -25,6 +26,7 @@ from assets.ingest import ACCOUNT, DAY, tags
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
 from pipelines import jobs, maintenance, outbound
+from pipelines.interrupts import Interrupts
 from pipelines.registration import register
 from resources.accounts import Account
 from resources.places import Places
@@ -74,10 +76,12 @@ class Runner(AbstractContextManager["Runner"]):
         self._instance = instance(workshop.places)
         with _in_turn(workshop.places):
             register(self._instance, accounts)
+        self._interrupts = Interrupts()
 
     def __exit__(self, *exc: object) -> None:
         self._instance.dispose()
         self._workshop.close()
+        self._interrupts.__exit__(*exc)
 
     def sync(self, account: Account) -> Ran:
         """Pull the changes of one account and normalise them."""
@@ -148,25 +152,18 @@ class Runner(AbstractContextManager["Runner"]):
         partition: str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> Ran:
-        result = self._definitions.resolve_job_def(job).execute_in_process(
-            instance=self._instance,
-            tags=dict(tags or {}),
-            partition_key=partition,
-            run_config={"loggers": {"console": {}}, **(config or {})},
-            raise_on_error=False,
-        )
-        if _was_interrupted(result):
-            raise KeyboardInterrupt
+        try:
+            result = self._definitions.resolve_job_def(job).execute_in_process(
+                instance=self._instance,
+                tags=dict(tags or {}),
+                partition_key=partition,
+                run_config={"loggers": {"console": {}}, **(config or {})},
+                raise_on_error=False,
+            )
+        except DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
+        self._interrupts.raise_any()
         return Ran(result.run_id, result.success, _problem(result), _metadata(result))
-
-
-def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether Ctrl-C ended a step: Dagster takes it for a failure like any other."""
-    errors = [e.step_failure_data.error for e in result.all_events if e.is_step_failure]
-    return any(
-        error is not None and "DagsterExecutionInterruptedError" in error.to_string()
-        for error in errors
-    )
 
 
 def _problem(result: dg.ExecuteInProcessResult) -> str | None:

@@ -27,6 +27,18 @@ def flush_folders(paths: set[Path], root: Path) -> None:
             flush_folder(folder)
 
 
+def replace_file(path: Path, text: str) -> None:
+    """Put a small file in the old one's place: whatever happens, one of the two is there, whole.
+
+    One writer at a time. Which of the two it is after a power cut is certain only once the folder
+    is flushed.
+    """
+    building = path.with_name(f"{path.name}.new")
+    building.write_text(text, encoding="utf-8")
+    flush_file(building)
+    building.replace(path)
+
+
 def _flush(path: Path, flags: int) -> None:
     descriptor = os.open(path, flags)
     try:

@@ -10,7 +10,6 @@ vectors, no column mapping.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,12 +20,14 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from resources.durable import flush_file, flush_folder, flush_folders
+from resources import lake_flush
 from resources.errors import LakeError
 from resources.lake_files import (
     DataFile,
     data_files,
     expected_rows,
+    first_line,
+    fitted,
     log_entries,
     relation,
     writer_properties,
@@ -68,6 +69,7 @@ class Lake:
                 "put the lake somewhere else",
             )
         self._tables: dict[str, DeltaTable] = {}
+        self._flushed: dict[str, int] = {}
         self._lock = threading.RLock()
 
     def append(
@@ -85,15 +87,13 @@ class Lake:
 
         Raises Overtaken, and LakeError: columns that do not fit, a table that cannot be written.
         """
-        rows = self._fitted(table, data)
+        rows = fitted(table, data, self._where(table))
         with self._lock, self._plainly(table):
             for attempt in range(_COMMIT_TRIES):
                 handle = self._open(table, create=True)
                 self._refuse_if_overtaken(handle, table, stage, after)
                 if (handle.transaction_version(stage) or 0) >= batch:
-                    self._flush_everything()
                     return False
-                before = handle.version()
                 try:
                     write_deltalake(
                         handle,
@@ -108,7 +108,7 @@ class Lake:
                     if attempt + 1 == _COMMIT_TRIES:
                         raise
                 else:
-                    self._flush(table, before, handle.version())
+                    self._flush(table, handle.version())
                     return True
         raise AssertionError("unreachable")
 
@@ -120,27 +120,32 @@ class Lake:
         *,
         stage: str,
         batch: int,
+        generation: int | None = None,
         after: int | None = None,
     ) -> None:
         """Replace everything that one account has in a table, in one commit.
 
         The batches are streamed, so memory does not grow with the account; they are taken from
         another thread, and making them must not use a lake. Afterwards `stage` counts as having
-        committed `batch`, and `generation` of the account is one higher, which tells the next
-        publication to read the account anew.
+        committed `batch`, and the account's generation is the given one, by default one higher
+        than it was, which tells the next publication to read the account anew.
 
         Raises Overtaken and LakeError as `append`. Nothing is replaced if a batch belongs to
         another account, or if somebody appended to this account meanwhile.
         """
         reader = pa.RecordBatchReader.from_batches(
             LAKE[table],
-            (part for data in batches for part in self._fitted(table, data).to_batches()),
+            (
+                part
+                for data in batches
+                for part in fitted(table, data, self._where(table)).to_batches()
+            ),
         )
         with self._lock, self._plainly(table):
             handle = self._open(table, create=True)
             self._refuse_if_overtaken(handle, table, stage, after)
-            before = handle.version()
-            generation = (handle.transaction_version(_generation(account)) or 0) + 1
+            if generation is None:
+                generation = (handle.transaction_version(_generation(account)) or 0) + 1
             write_deltalake(
                 handle,
                 reader,
@@ -152,7 +157,7 @@ class Lake:
                 writer_properties=writer_properties(table),
                 commit_properties=_transactions({stage: batch, _generation(account): generation}),
             )
-            self._flush(table, before, handle.version())
+            self._flush(table, handle.version())
 
     def committed(self, table: str, stage: str) -> int:
         """The highest batch that a stage has committed to a table, 0 if none."""
@@ -243,7 +248,7 @@ class Lake:
             before, start = data_files(handle), handle.version()
             handle.optimize.compact(writer_properties=writer_properties(table))
             handle.update_incremental()
-            self._flush(table, start, handle.version())
+            self._flush(table, handle.version())
             after = data_files(handle)
             if self.root:
                 entries = log_entries(self.root / table, start, handle.version())
@@ -266,28 +271,45 @@ class Lake:
             handle = self._open(table)
             if handle is None:
                 return 0
-            before = handle.version()
             gone = handle.vacuum(
                 retention_hours=hours, dry_run=False, enforce_retention_duration=False
             )
-            self._flush(table, before, handle.version())
+            self._flush(table, handle.version())
             return len(gone)
 
     def _open(self, table: str, *, create: bool = False) -> Any:
-        """The table's handle at its newest version; None if it does not exist."""
+        """The table's handle at its newest version, flushed; None if it does not exist."""
         handle = self._tables.get(table)
         if handle is not None:
             handle.update_incremental()
-            return handle
+        else:
+            handle = self._opened(table, create=create)
+            if handle is None:
+                return None
+            self._tables[table] = handle
+        self._flush(table, handle.version())
+        return handle
+
+    def _opened(self, table: str, *, create: bool) -> Any:
+        """The table's first handle. What a power cut tore is taken out before anybody sees it."""
+        if self.root is None:
+            return self._handle(table, create=create)
+        handle, flushed = lake_flush.opened(
+            self.root / table, lambda: self._handle(table, create=create)
+        )
+        if handle is not None:
+            self._flushed[table] = min(flushed, self._flushed.get(table, flushed))
+        return handle
+
+    def _handle(self, table: str, *, create: bool) -> Any:
         try:
             handle = DeltaTable(self._where(table))
         except TableNotFoundError:
+            if self.root:
+                lake_flush.refuse_if_lost(self.root / table, -1)
             if not create:
                 return None
             handle = create_table(self._where(table), table)
-            if self.root:
-                flush_file(self.root / table / "_delta_log" / f"{0:020d}.json")
-                flush_folders({self.root / table / "_delta_log"}, self.root.parent)
         found = handle.metadata().configuration.get("orderloom.schemaVersion")
         if found != str(SCHEMA_VERSION):
             raise LakeError(
@@ -296,7 +318,6 @@ class Lake:
                 self._where(table),
                 "use the orderloom that wrote it, or another ORDERLOOM_LAKE and a full load",
             )
-        self._tables[table] = handle
         return handle
 
     def _refuse_if_overtaken(
@@ -316,44 +337,11 @@ class Lake:
                 "nothing is lost: run again and it goes on from there",
             )
 
-    def _fitted(self, table: str, data: pa.Table) -> pa.Table:
-        schema = LAKE[table]
-        missing = set(schema.names) ^ set(data.column_names)
-        if missing:
-            raise LakeError(
-                f"columns missing or too many: {', '.join(sorted(missing))}",
-                self._where(table),
-                "give exactly the columns of schemas/canonical.py",
-            )
-        try:
-            return data.select(schema.names).cast(schema)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-            raise LakeError(
-                f"the data does not fit the schema: {_first_line(error)}",
-                self._where(table),
-                "give the types of schemas/canonical.py",
-            ) from error
-
-    def _flush(self, table: str, before: int, after: int) -> None:
-        """Flush the versions after `before` up to `after`: data, log entries, checkpoints."""
-        if self.root is None:
-            return
-        folder = self.root / table
-        folders = {folder / "_delta_log"}
-        for entry in log_entries(folder, before, after):
-            for path in entry.added:
-                flush_file(path)
-                folders.add(path.parent)
-            flush_file(entry.path)
-            for checkpoint in entry.checkpoints:
-                flush_file(checkpoint)
-        flush_folders(folders, self.root)
-        flush_folder(self.root)
-
-    def _flush_everything(self) -> None:
-        """Flush what a run that crashed after its commit did not come to flush."""
-        if self.root is not None:
-            os.sync()
+    def _flush(self, table: str, version: int) -> None:
+        """Flush up to a version what this object has not flushed: nothing is built on the rest."""
+        if self.root is not None and version > self._flushed[table]:
+            lake_flush.flush(self.root / table, self._flushed[table], version)
+            self._flushed[table] = version
 
     def _where(self, table: str) -> str:
         return f"{self.url}/{table}"
@@ -366,7 +354,7 @@ class Lake:
         except (DeltaError, OSError, pa.ArrowException) as error:
             self._tables.pop(table, None)
             raise LakeError(
-                _first_line(error),
+                first_line(error),
                 self._where(table),
                 "see that the place exists, is writable and has room, then run again",
             ) from error
@@ -382,8 +370,3 @@ def _generation(account: AccountKey) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _first_line(error: BaseException) -> str:
-    """The start of an error's text; further lines may show rows, that is personal data."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

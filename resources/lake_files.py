@@ -17,10 +17,14 @@ import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, WriterProperties
 from deltalake.exceptions import DeltaError
 
+from resources.errors import LakeError
 from schemas.canonical import LAKE, PARTITION_COLUMNS, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import duckdb
+
+LAST_CHECKPOINT = "_last_checkpoint"
+"""In the log's folder: which checkpoint to begin with, for readers who trust it."""
 
 STATISTICS = ("order_key", "landing_seq")
 """The only columns on which the log and the Parquet footers keep the least and greatest value."""
@@ -53,9 +57,10 @@ class LogEntry:
 
     @property
     def checkpoints(self) -> list[Path]:
-        """The checkpoint files of this version, if one was written."""
+        """The checkpoint files of this version, if one was written, and the hint to them."""
         found = list(self.path.parent.glob(f"{self.path.stem}.checkpoint*.parquet"))
-        return [*found, self.path.parent / "_last_checkpoint"] if found else []
+        hint = self.path.parent / LAST_CHECKPOINT
+        return [*found, hint] if found and hint.exists() else found
 
 
 def create(where: str, table: str) -> DeltaTable:
@@ -75,6 +80,31 @@ def create(where: str, table: str) -> DeltaTable:
         if not DeltaTable.is_deltatable(where):
             raise
         return DeltaTable(where)
+
+
+def fitted(table: str, data: pa.Table, where: str) -> pa.Table:
+    """Data in the columns, and their order and types, of a table's schema. Raises LakeError."""
+    schema = LAKE[table]
+    missing = set(schema.names) ^ set(data.column_names)
+    if missing:
+        raise LakeError(
+            f"columns missing or too many: {', '.join(sorted(missing))}",
+            where,
+            "give exactly the columns of schemas/canonical.py",
+        )
+    try:
+        return data.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise LakeError(
+            f"the data does not fit the schema: {first_line(error)}",
+            where,
+            "give the types of schemas/canonical.py",
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The start of an error's text; further lines may show rows, that is personal data."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def writer_properties(table: str) -> WriterProperties:
@@ -129,13 +159,7 @@ def relation(
         return con.from_arrow(schema.empty_table())
     columns = ", ".join(f'"{name}"' for name in schema.names)
     if local:
-        partitions = ", ".join(f"{name}: VARCHAR" for name in PARTITION_COLUMNS)
-        found = con.sql(
-            "SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = true,"
-            f" hive_types = {{{partitions}}})",
-            params={"files": [file.path for file in files]},
-        )
-        return found.project(columns)
+        return _local(con, where, files).project(columns)
     wanted = sorted({file.account for file in files})
     dataset = DeltaTable(where).to_pyarrow_dataset(
         file_pruning_predicate=[
@@ -144,6 +168,27 @@ def relation(
         ]
     )
     return con.from_arrow(dataset).project(columns)
+
+
+def _local(
+    con: duckdb.DuckDBPyConnection, where: str, files: list[DataFile]
+) -> duckdb.DuckDBPyRelation:
+    """Local files as one relation. Every footer is read here, and none may be missing or torn."""
+    from duckdb import Error
+
+    partitions = ", ".join(f"{name}: VARCHAR" for name in PARTITION_COLUMNS)
+    try:
+        return con.sql(
+            "SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = true,"
+            f" hive_types = {{{partitions}}})",
+            params={"files": [file.path for file in files]},
+        )
+    except Error as error:
+        raise LakeError(
+            f"a data file that the log names cannot be read: {str(error).splitlines()[0][:300]}",
+            where,
+            "restore the lake from a copy; or move it away and set up a new ledger: a full load",
+        ) from error
 
 
 def log_entries(folder: Path, before: int, after: int) -> list[LogEntry]:

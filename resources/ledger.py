@@ -14,16 +14,28 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from resources import leases as leasing
 from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
-from resources.ledger_store import Store, backfill_days, cursors, runs
+from resources.ledger_store import Store, backfill_days, cursors, running, runs
+from resources.processes import is_gone, this_process
 from resources.redaction import redact
 from resources.registrations import Registrations
 
@@ -60,6 +72,7 @@ RECEIVED_NOTHING = "received_nothing"
 """Alarm of a run that ended well but for receiving nothing where every run before had."""
 
 _LONGEST_ERROR = 2000
+_LONGEST_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -133,7 +146,7 @@ class Ledger:
         """
         key = {"account": account, "stream": stream}
         values = {"cursor": json.dumps(cursor), "moved_at": self._now(), "run_id": run_id}
-        with self._store.writing() as connection:
+        with self._store.writing(durable=True) as connection:
             lease.check_in(connection)
             _put(connection, cursors, key, values)
 
@@ -151,12 +164,15 @@ class Ledger:
     def start_run(self, account: str, kind: str, run_id: str | None = None) -> str:
         """Note that a run has begun; its id. The same run begun again is one run.
 
+        Runs whose process has ended without finishing them are marked as failed.
+
         Raises LedgerError if the id belongs to a run of another account or kind.
         """
         if kind not in KINDS:
             raise ValueError(f"{kind} is no kind of run")
         run_id = run_id or uuid.uuid4().hex
         with self._store.writing() as connection:
+            self._close_gone(connection)
             found = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
             if found is not None and (found.account, found.kind) != (account, kind):
                 raise LedgerError(
@@ -175,6 +191,7 @@ class Ledger:
             key = {"run_id": run_id}
             rest = {"account": account, "kind": kind, "error": None}
             _put(connection, runs, key, {**afresh, **values, **rest})
+            _put(connection, running, key, {"process": this_process()})
         return run_id
 
     def finish_run(
@@ -185,10 +202,11 @@ class Ledger:
             raise ValueError(f"no such outcome or number: {outcome}, {sorted(numbers)}")
         text = None if error is None else redact(error)[:_LONGEST_ERROR]
         ended = {"finished_at": self._now(), "outcome": outcome, "error": text}
-        with self._store.writing() as connection:
+        with self._store.writing(durable=True) as connection:
             connection.execute(
                 update(runs).where(runs.c.run_id == run_id).values(**ended, **numbers)
             )
+            connection.execute(delete(running).where(running.c.run_id == run_id))
 
     def always_received(self, account: str, kind: str, runs_at_least: int) -> bool:
         """Whether so many runs have ended well, and none of all of them received nothing.
@@ -216,10 +234,25 @@ class Ledger:
             runs.c.outcome == "running",
             runs.c.run_id != run_id,
         )
+        with self._store.writing() as connection:
+            return self._close(connection, others)
+
+    def _close_gone(self, connection: Connection) -> None:
+        """Mark as failed the runs of processes that are certainly gone, and those older than a day.
+
+        After a restart of the machine nothing tells whether a process was its own or another's.
+        """
+        begun = select(running, runs.c.started_at).join(runs, runs.c.run_id == running.c.run_id)
+        for run_id, process, started_at in connection.execute(begun).all():
+            if is_gone(process) or self._now() - started_at > _LONGEST_RUN:
+                unfinished = and_(runs.c.run_id == run_id, runs.c.outcome == "running")
+                self._close(connection, unfinished)
+                connection.execute(delete(running).where(running.c.run_id == run_id))
+
+    def _close(self, connection: Connection, which: ColumnElement[bool]) -> int:
         error = "ended without saying so: its process was stopped"
         values = {"outcome": "failed", "error": error, "finished_at": self._now()}
-        with self._store.writing() as connection:
-            return connection.execute(update(runs).where(others).values(**values)).rowcount
+        return connection.execute(update(runs).where(which).values(**values)).rowcount
 
     def runs(
         self, limit: int | None = 100, account: str | None = None, kind: str | None = None
@@ -282,7 +315,7 @@ class Ledger:
     def mark_day(self, account: str, day: date, run_id: str | None = None) -> None:
         """Note that a day, a civil date in the account's zone, has been backfilled."""
         values = {"finished_at": self._now(), "run_id": run_id}
-        with self._store.writing() as connection:
+        with self._store.writing(durable=True) as connection:
             _put(connection, backfill_days, {"account": account, "day": day}, values)
 
     def finished_days(self, account: str) -> frozenset[date]:

@@ -30,6 +30,7 @@ STEPS: dict[int, Step] = {
     3: Step(columns={"leases": ("expires_uptime",), "runs": ("ordinal",)}),
     4: Step(tables=("registrations",)),
     5: Step(columns={"runs": ("alarm",)}),
+    6: Step(tables=("running",)),
 }
 """Version -> what it added. Without a gap from 2 on."""
 

@@ -128,6 +128,14 @@ runs = Table(
     Index("runs_by_start", "started_at"),
 )
 
+running = Table(
+    "running",
+    METADATA,
+    Column("run_id", String(100), primary_key=True),
+    Column("process", String(200), nullable=False),
+)
+"""Which process a run that has not finished belongs to: of one that is gone it is told."""
+
 backfill_days = Table(
     "backfill_days",
     METADATA,
@@ -257,7 +265,7 @@ class Store:
             raise LedgerError(
                 f"cannot be used: {reason}",
                 f"ledger {self._where}",
-                "check that it can be reached and written to, and that it is a ledger",
+                "check that it can be reached, that its disk has room, and that it is a ledger",
             ) from None
 
 
@@ -277,8 +285,8 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
     _set_wal(connection)
-    # After a power cut the last commits may be gone, the file stays whole. An older cursor only
-    # means reading again.
+    # After a power cut the last commits may be gone, the file stays whole: a lease means nothing
+    # then. What has to outlast it asks for that (`Store.writing`).
     connection.execute("PRAGMA synchronous = NORMAL")
     # Personal data that was deleted is not to linger in free pages.
     connection.execute("PRAGMA secure_delete = ON")

@@ -124,9 +124,10 @@ class Brightpearl(Source):
             yield Batch(list(self._get(api, [row.order_id for row in rows])), step)
 
     def history(self, api: Api, first_day: date, last_day: date) -> Iterator[Batch]:
-        """Orders created in these days."""
+        """Orders created in these days, but for those that are landed with the very same stamp."""
         window = f"{_midnight(api, first_day)}/{_midnight(api, last_day + timedelta(days=1))}"
-        rows = list(self._pages(api, {"createdOn": window, "sort": "createdOn.ASC"}, "createdOn"))
+        listed = self._pages(api, {"createdOn": window, "sort": "createdOn.ASC"}, "createdOn")
+        rows = _not_yet_landed(api, list(listed))
         for piece in pieces(rows, self.batch_size):
             yield Batch(list(self._get(api, [row.order_id for row in piece])))
 
