@@ -122,8 +122,9 @@ class Sandbox:
     """The five APIs as a context manager; `port` 0 takes a free one.
 
     `lifted` lifts the request limits, `ticking` lets the clock run, `repeat` repeats the sample
-    with new ids for benchmarks, `sources` names the APIs to be served if not all of them. Raises
-    SandboxStartError if a port cannot be had.
+    with new ids for benchmarks, `most` keeps that many orders of each account, evenly chosen, for
+    tests that sync again and again, `sources` names the APIs to be served if not all of them.
+    Raises SandboxStartError if a port cannot be had.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Sandbox:
         lifted: bool = True,
         ticking: bool = False,
         repeat: int = 1,
+        most: int | None = None,
         sources: Collection[str] = tuple(ACCOUNT_NAMES),
         port: int = 0,
         control_port: int = 0,
@@ -144,6 +146,8 @@ class Sandbox:
                 for kind in APIS
                 if kind.source in sources
             ]
+        for api in apis if most else ():
+            api.thin(most)
         self._apis = {api.setup.account: api for api in apis}
         self._servers: list[Server] = []
         self._thread: threading.Thread | None = None

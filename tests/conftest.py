@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from resources import redaction
+
+settings.register_profile("nightly", print_blob=True)
 
 
 @pytest.fixture(autouse=True)
