@@ -6,7 +6,6 @@ and schedules (`pipelines/`).
 """
 
 import time
-import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -14,13 +13,14 @@ from typing import Any
 
 import dagster as dg
 
+from assets import presence
 from assets.normalise import Normalised
+from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import Pull
 from assets.sources import source as source_of
 from assets.sources.base import Source
+from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
-from resources.errors import OrderloomError
-from resources.redaction import redact
 from schemas.canonical import LAKE
 
 # Dagster 1.13 marks backfill policies as beta; there is no other way to make one run of many days.
@@ -36,16 +36,6 @@ DAYS_PER_WINDOW = 31
 """Days asked for at once in a backfill; each finished window is recorded."""
 FIRST_DAY = date(2015, 1, 1)
 """Where partitions by day begin when no account says otherwise."""
-
-
-def accounts_of(source: str) -> dg.DynamicPartitionsDefinition:
-    """The accounts of a source: partitions that follow accounts.toml."""
-    return dg.DynamicPartitionsDefinition(name=f"{source}_accounts")
-
-
-def account_key(source: str, partition: str) -> str:
-    """The account that a partition stands for, as it is written everywhere."""
-    return f"{source}.{partition}"
 
 
 def days_of(source: str, first_day: date) -> dg.MultiPartitionsDefinition:
@@ -69,6 +59,8 @@ def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefi
     made = [_changes(source)]
     if "history" in source.ways:
         made.append(_history(source, first_day or FIRST_DAY))
+    if SWEEP in source.ways:
+        made.append(presence.build(source))
     made.append(_canonical(source))
     return made
 
@@ -130,6 +122,8 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
     landed = [dg.AssetKey([source.name, "changes"])]
     if "history" in source.ways:
         landed.append(dg.AssetKey([source.name, "history"]))
+    if SWEEP in source.ways:
+        landed.append(dg.AssetKey([source.name, PRESENCE]))
     condition = (
         dg.AutomationCondition.any_deps_updated().since_last_handled()
         & ~dg.AutomationCondition.in_progress()
@@ -216,21 +210,6 @@ def pull_metadata(pull: Pull) -> dict[str, Any]:
         "seconds": round(pull.seconds, 3),
         "seconds_waited_for_budget": round(pull.waited_seconds, 3),
     }
-
-
-class plainly:  # noqa: N801  (reads as a statement: `with plainly():`)
-    """Turns an error that says what to do into a failure that shows just that line."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
-        if isinstance(fault, OrderloomError):
-            raise dg.Failure(description=str(fault), allow_retries=False) from None
-        if isinstance(fault, Exception):
-            told = "".join(traceback.format_exception(fault))
-            if redact(told) != told:  # Dagster would keep it as it stands
-                raise dg.Failure(description=redact(told), allow_retries=False) from None
 
 
 def windows(days: Sequence[date]) -> Iterator[tuple[date, date]]:

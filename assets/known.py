@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +26,18 @@ class Newest:
     kind: str
     first_seen_at: datetime
     fetched_at: datetime
+    """When its present content was first received."""
+    observed_at: datetime
+    """When it was last landed, by whatever kind of observation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one order stands among deletions: its newest observation's kind, place and run."""
+
+    kind: str
+    landing_seq: int
+    run_id: str
 
 
 class Landed:
@@ -51,18 +64,49 @@ class Landed:
         )
         return frozenset(order_id for (order_id,) in rows)
 
+    def missed(self, ids: Collection[str]) -> frozenset[str]:
+        """Those of the ids that are suspected or found to be deleted: being seen again is news."""
+        rows = self._query(
+            "SELECT source_order_id FROM raw WHERE source_order_id IN (SELECT id FROM wanted) "
+            "GROUP BY source_order_id "
+            "HAVING arg_max(kind, landing_seq) IN ('suspected', 'absent')",
+            ids,
+        )
+        return frozenset(order_id for (order_id,) in rows)
+
+    def standings(self) -> dict[str, Standing]:
+        """Where each order with an id stands, tombstones included."""
+        rows = self._query(
+            "SELECT source_order_id, arg_max(kind, landing_seq), max(landing_seq), "
+            "arg_max(run_id, landing_seq) FROM raw WHERE source_order_id IS NOT NULL "
+            "GROUP BY source_order_id",
+            None,
+        )
+        return {order_id: Standing(kind, int(seq), run) for order_id, kind, seq, run in rows}
+
+    def records(self, ids: Collection[str]) -> list[dict[str, Any]]:
+        """The newest raw record of each id, in landing order; keys are the columns of `raw`."""
+        if not self._ready(ids):
+            return []
+        select = f"SELECT * FROM raw WHERE {_newest(ids)} ORDER BY landing_seq"
+        found: list[dict[str, Any]] = self._opened().execute(select).to_arrow_table().to_pylist()
+        return found
+
     def newest(self, keys: Collection[str]) -> dict[str, Newest]:
         """The newest observation of each of these order keys that was ever landed."""
         rows = self._query(
             "SELECT order_key, arg_max(content_hash, landing_seq), "
             "arg_max(kind, landing_seq), epoch_us(min(first_seen_at)), "
-            "epoch_us(max(fetched_at)) FROM raw "
-            "WHERE order_key IN (SELECT id FROM wanted) GROUP BY order_key",
+            "epoch_us(max(fetched_at) FILTER (WHERE is_new)), "
+            "epoch_us(arg_max(fetched_at, landing_seq)) "
+            "FROM (SELECT *, content_hash IS DISTINCT FROM lag(content_hash) "
+            "OVER (PARTITION BY order_key ORDER BY landing_seq) AS is_new FROM raw "
+            "WHERE order_key IN (SELECT id FROM wanted)) GROUP BY order_key",
             keys,
         )
         return {
-            key: Newest(content_hash, kind, _utc(first), _utc(fetched))
-            for key, content_hash, kind, first, fetched in rows
+            key: Newest(content_hash, kind, _utc(first), _utc(fetched), _utc(observed))
+            for key, content_hash, kind, first, fetched, observed in rows
         }
 
     def values(
@@ -85,17 +129,26 @@ class Landed:
             self._connection = None
 
     def _query(self, select: str, ids: Collection[str] | None) -> list[tuple[str, ...]]:
-        if not self.last_seq or (ids is not None and not ids):
+        if not self._ready(ids):
             return []
+        return self._opened().execute(select).fetchall()
+
+    def _ready(self, ids: Collection[str] | None) -> bool:
+        """Make `raw`, and of ids `wanted`, readable; False where there is nothing to read."""
+        if not self.last_seq or (ids is not None and not ids):
+            return False
+        connection = self._opened()
+        if ids is not None:
+            connection.register("wanted", pa.table({"id": pa.array(list(ids), pa.string())}))
+        own = (self._account.source, self._account.name)
+        self._lake.read(connection, "raw", account=own).create_view("raw", replace=True)
+        return True
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
             self._connection = duckdb.connect()
             self._connection.execute("SET TimeZone = 'UTC'")
-        if ids is not None:
-            wanted = pa.table({"id": pa.array(list(ids), pa.string())})
-            self._connection.register("wanted", wanted)
-        own = (self._account.source, self._account.name)
-        self._lake.read(self._connection, "raw", account=own).create_view("raw", replace=True)
-        return self._connection.execute(select).fetchall()
+        return self._connection
 
 
 def landing_stage(account: Account) -> str:

@@ -106,10 +106,7 @@ class Landing:
         key = self._key(record, digest)
         newest = batch.newest.get(key)
         batch.counts.received += 1
-        if newest is not None and (
-            newest.fetched_at > record.fetched_at
-            or (newest.content_hash == digest and newest.kind != "absent")
-        ):
+        if newest is not None and _is_no_news(newest, record, digest):
             batch.counts.unchanged += 1
             return
         if newest is None:
@@ -119,8 +116,12 @@ class Landing:
         first_seen_at = newest.first_seen_at if newest else record.fetched_at
         batch.seq += 1
         batch.counts.bytes += len(body)
-        batch.newest[key] = Newest(digest, "read", first_seen_at, record.fetched_at)
-        batch.rows.append(self._row(record, key, body, digest, batch.seq, first_seen_at))
+        kind = "present" if newest is not None and newest.kind == "absent" else "read"
+        batch.newest[key] = Newest(
+            digest, kind, first_seen_at, record.fetched_at, record.fetched_at
+        )
+        row = self._row(record, key, body, digest, batch.seq, first_seen_at)
+        batch.rows.append(row | {"kind": kind})
 
     def _key(self, record: Record, digest: str) -> str:
         if record.source_order_id is None:
@@ -151,6 +152,22 @@ class Landing:
             "run_id": self._run_id,
             "schema_version": SCHEMA_VERSION,
         }
+
+
+def _is_no_news(newest: Newest, record: Record, digest: str) -> bool:
+    """Whether a record says nothing beyond what is landed, or is older than it.
+
+    A suspicion is no content: a change that was read before it and lands after it is not lost. A
+    tombstone stands against everything that was read before it.
+    """
+    if newest.fetched_at > record.fetched_at:
+        return True
+    is_stale = newest.observed_at > record.fetched_at
+    if newest.kind == "absent":
+        return is_stale
+    if newest.kind == "suspected":
+        return is_stale and newest.content_hash == digest
+    return newest.content_hash == digest
 
 
 def without(body: bytes, paths: frozenset[str]) -> bytes:

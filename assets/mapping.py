@@ -57,6 +57,15 @@ _DEFAULTS: dict[str, dict[str, str]] = {
 }
 """What a column holds where a source's mapping does not give it."""
 
+_ADDED: dict[str, dict[str, str]] = {
+    "orders": {
+        "events": "CASE v.kind WHEN 'absent' THEN [event_at('deleted', NULL, NULL, NULL)] "
+        "WHEN 'present' THEN [event_at('restored', NULL, NULL, NULL)] END",
+        "quality_flags": "CASE WHEN v.kind = 'suspected' THEN ['deletion_suspected'] END",
+    },
+}
+"""What is appended to a list whatever a source's mapping says: what sweeps have found out."""
+
 _OURS = {
     "source_system": "getvariable('source_system')",
     "source_account": "getvariable('source_account')",
@@ -347,6 +356,10 @@ def _expression(table: str, name: str, given: set[str]) -> str:
     if name in _OURS:
         return _OURS[name]
     default = _DEFAULTS[table].get(name)
+    if added := _ADDED.get(table, {}).get(name):
+        own = f'm."{name}"'
+        both = f"CASE WHEN {added} IS NULL THEN {own} ELSE list_concat({own}, {added}) END"
+        return both if name in given else added
     if name in given:
         return f'COALESCE(m."{name}", {default})' if default else f'm."{name}"'
     return default or "NULL"

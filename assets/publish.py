@@ -9,8 +9,9 @@ from typing import Any
 
 import dagster as dg
 
-from assets.ingest import CANONICAL, plainly
+from assets.ingest import CANONICAL
 from assets.marts import MARTS
+from assets.partitions import plainly
 from assets.reference import reference
 from assets.sources import SOURCES
 from assets.workshop import Workshop

@@ -16,6 +16,7 @@ from assets.known import Landed
 from assets.landing import Counts, Landing
 from assets.sources import source as source_of
 from assets.sources.base import Batch, Until
+from assets.sweeping import PRESENCE, Sweeper, Swept, require_sweep
 from resources.accounts import Account
 from resources.api import Api, Progress
 from resources.budget import Budget
@@ -26,6 +27,8 @@ from resources.places import Places
 
 CHANGES = "changes"
 HISTORY = "history"
+EXCLUSIVE = frozenset({CHANGES, PRESENCE})
+"""Kinds of which an account has one run at a time."""
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Pull:
     least_requests: int = 0
     waited_seconds: float = 0.0
     seconds: float = 0.0
+    swept: Swept | None = None
+    """What a sweep found out; None for the other kinds."""
 
     def numbers(self) -> dict[str, Any]:
         """What the run history keeps of it."""
@@ -105,6 +110,28 @@ class Puller:
         window = (first_day.isoformat(), last_day.isoformat())
         return self._pull(Pull(account, HISTORY, run_id, window=window), ask)
 
+    def presence(
+        self, account: Account, run_id: str, *, accept_mass_deletion: bool = False
+    ) -> Pull:
+        """What of the account's known orders is still there? Tombstones are landed in `raw`.
+
+        Exclusive per account: raises LeaseHeld where another sweep is at it. Raises
+        ConfigurationError for a source that cannot tell, SweepError where what it found is not to
+        be believed without a person's look.
+        """
+        require_sweep(account)
+        with self.ledger.lease(account.key, PRESENCE) as lease:
+
+            def ask(api: Api, pull: Pull, _: Callable[[Batch], None]) -> None:
+                sweeper = Sweeper(account, self.lake, self.ledger, run_id, lease)
+                pull.swept = sweeper.sweep(api, accept_mass_deletion=accept_mass_deletion)
+                moved = len(pull.swept.marks)
+                pull.counts = Counts(
+                    received=pull.swept.there, changed=moved, unchanged=pull.swept.known - moved
+                )
+
+            return self._pull(Pull(account, PRESENCE, run_id), ask)
+
     def _ask_changes(
         self, api: Api, pull: Pull, land: Callable[[Batch], None], lease: Lease
     ) -> None:
@@ -123,8 +150,8 @@ class Puller:
         """Ask, with one row of run history around it."""
         began = time.monotonic()
         self.ledger.start_run(pull.account.key, pull.kind, run_id=pull.run_id)
-        if pull.kind == CHANGES:
-            self.ledger.close_abandoned(pull.account.key, CHANGES, pull.run_id)
+        if pull.kind in EXCLUSIVE:
+            self.ledger.close_abandoned(pull.account.key, pull.kind, pull.run_id)
         try:
             with self._api(pull.account) as api:
                 try:

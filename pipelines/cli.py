@@ -124,6 +124,20 @@ def backfill(account: str, first: date, last: date) -> None:
 
 @main.command()
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@click.option(
+    "--accept-mass-deletion",
+    is_flag=True,
+    help="Go on where more than a fifth of an account's orders is missing: somebody has looked.",
+)
+def sweep(accounts: tuple[str, ...], accept_mass_deletion: bool) -> None:
+    """Look which known orders the sources still have, and publish what is gone."""
+    from pipelines.commands import sweep as work
+
+    sys.exit(work(accounts, accept_mass_deletion=accept_mass_deletion))
+
+
+@main.command()
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
 def replay(accounts: tuple[str, ...]) -> None:
     """Normalise everything landed afresh (after a mapping changed), and publish."""
     from pipelines.commands import replay as work

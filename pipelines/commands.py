@@ -1,4 +1,4 @@
-"""The commands that do work: sync, backfill, replay, rebuild, compact.
+"""The commands that do work: sync, backfill, sweep, replay, rebuild, compact.
 
 Belongs here: which runs a command starts, and its exit code. Does not belong here: starting a run
 (`pipelines/running.py`), printing (`pipelines/console.py`).
@@ -11,11 +11,12 @@ from datetime import date
 
 from assets.publish import HELD_BACK
 from assets.pull import require_history
+from assets.sweeping import can_sweep, require_sweep
 from assets.workshop import Workshop
 from pipelines import console
 from pipelines.maintenance import COMPACT, REPLAY
 from pipelines.running import Ran, Runner
-from pipelines.summary import Synced, print_syncs
+from pipelines.summary import Synced, print_sweeps, print_syncs
 from resources.accounts import Account
 from resources.errors import ConfigurationError
 
@@ -72,6 +73,38 @@ def backfill(key: str, first: date, last: date) -> int:
             f"changed, {said['unchanged']:,} unchanged, {said['requests']:,} requests"
         )
     return _exit_code(ran)
+
+
+def sweep(keys: Sequence[str], *, accept_mass_deletion: bool = False) -> int:
+    """Sweep the accounts one after the other, then publish. One's failure stops no other."""
+    with console.Watch() as watch:
+        workshop = Workshop(asking=watch.asking, landed=watch.landed)
+        accounts = sweepable(workshop, keys)
+        swept, rest = [], []
+        with Runner(workshop) as runner:
+            for account in accounts:
+                watch.begin(account.key)
+                ran = runner.sweep(account, accept_mass_deletion=accept_mass_deletion)
+                if ran.problem:
+                    console.complain(f"{account.key}: {ran.problem}")
+                else:
+                    rest.append(runner.normalise(account))
+                swept.append(Synced(account.key, ran))
+            watch.begin("publishing")
+            rest.append(runner.publish())
+            _tell(rest)
+    print_sweeps(swept)
+    return _exit_code([*(each.ran for each in swept), *rest])
+
+
+def sweepable(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
+    """The accounts named, or all that can be swept. Raises ConfigurationError for any other."""
+    found = chosen(workshop, keys)
+    if not keys:
+        found = [each for each in found if can_sweep(each)] or found
+    for account in found:
+        require_sweep(account)
+    return found
 
 
 def replay(keys: Sequence[str]) -> int:

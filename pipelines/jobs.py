@@ -13,6 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from assets.ingest import CANONICAL
 from assets.sources import SOURCES, source
+from assets.sweeping import PRESENCE, SWEEP
 
 PUBLISH = "publish"
 
@@ -25,6 +26,11 @@ def sync_job(name: str) -> str:
 def history_job(name: str) -> str:
     """The job that backfills days of a source."""
     return f"{name}_history"
+
+
+def sweep_job(name: str) -> str:
+    """The job that looks which known orders of one account are still there."""
+    return f"{name}_sweep"
 
 
 def normalise_job(name: str) -> str:
@@ -44,6 +50,9 @@ def build() -> list[UnresolvedAssetJobDefinition]:
         if "history" in source(name).ways:
             history = dg.AssetSelection.assets([name, "history"])
             made.append(dg.define_asset_job(history_job(name), history, tags=kind))
+        if SWEEP in source(name).ways:
+            presence = dg.AssetSelection.assets([name, PRESENCE])
+            made.append(dg.define_asset_job(sweep_job(name), presence, tags=kind))
     return made
 
 

@@ -7,7 +7,7 @@ Belongs here: their Dagster ops. Does not belong here: how they are done (`asset
 import dagster as dg
 from pydantic import Field
 
-from assets.ingest import plainly
+from assets.partitions import plainly
 from assets.workshop import Workshop
 from schemas.canonical import LAKE
 

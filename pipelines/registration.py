@@ -6,7 +6,7 @@ pulled of it is not forgotten. Does not belong here: reading the file (`resource
 
 import dagster as dg
 
-from assets.ingest import accounts_of
+from assets.partitions import accounts_of
 from assets.sources import SOURCES
 from assets.workshop import Workshop
 from resources.accounts import Accounts

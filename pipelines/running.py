@@ -21,6 +21,7 @@ from dagster._core.storage.tags import (
 )
 
 from assets.ingest import ACCOUNT, DAY, tags
+from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
 from pipelines import jobs, maintenance
 from pipelines.registration import register
@@ -88,6 +89,17 @@ class Runner(AbstractContextManager["Runner"]):
         return self._run(
             jobs.history_job(account.source),
             tags=tags(account.source, account.name, "history") | window,
+        )
+
+    def sweep(self, account: Account, *, accept_mass_deletion: bool = False) -> Ran:
+        """Look which known orders of one account are still there."""
+        op = f"{account.source}__{PRESENCE}"
+        chosen = {"accept_mass_deletion": accept_mass_deletion}
+        return self._run(
+            jobs.sweep_job(account.source),
+            tags=tags(account.source, account.name, PRESENCE),
+            partition=account.name,
+            config={"ops": {op: {"config": chosen}}},
         )
 
     def normalise(self, account: Account) -> Ran:

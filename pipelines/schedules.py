@@ -1,34 +1,41 @@
-"""When each source is synced.
+"""When each source is synced, and swept.
 
-Belongs here: one schedule per source, one run per account and tick. Does not belong here: jobs.
+Belongs here: one schedule per source and job, one run per account and tick. Does not belong here:
+jobs.
 """
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.ingest import accounts_of, tags
-from assets.sources import SOURCES
+from assets.ingest import tags
+from assets.partitions import accounts_of
+from assets.pull import CHANGES
+from assets.sources import SOURCES, source
+from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
-from pipelines.jobs import sync_job
+from pipelines.jobs import sweep_job, sync_job
 from resources.errors import ConfigurationError
 
 EVERY_QUARTER_OF_AN_HOUR = "*/15 * * * *"
+EVERY_NIGHT = "40 3 * * *"
 
 
 def build() -> list[dg.ScheduleDefinition]:
     """The schedules. They are off until somebody switches them on in the UI."""
-    return [_sync(name) for name in SOURCES]
+    syncs = [_schedule(name, sync_job(name), CHANGES, EVERY_QUARTER_OF_AN_HOUR) for name in SOURCES]
+    swept = [name for name in SOURCES if SWEEP in source(name).ways]
+    return syncs + [_schedule(name, sweep_job(name), PRESENCE, EVERY_NIGHT) for name in swept]
 
 
-def _sync(name: str) -> dg.ScheduleDefinition:
+def _schedule(name: str, job: str, kind: str, every: str) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=sync_job(name),
-        job_name=sync_job(name),
-        cron_schedule=EVERY_QUARTER_OF_AN_HOUR,
+        name=job,
+        job_name=job,
+        cron_schedule=every,
         description="One run for each account that is not paused.",
     )
-    def syncing(
+    def starting(
         context: dg.ScheduleEvaluationContext, workshop: dg.ResourceParam[Workshop]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         moment = context.scheduled_execution_time.isoformat()
@@ -45,7 +52,7 @@ def _sync(name: str) -> dg.ScheduleDefinition:
             yield dg.RunRequest(
                 run_key=f"{account.key}/{moment}",
                 partition_key=account.name,
-                tags=tags(name, account.name, "changes"),
+                tags=tags(name, account.name, kind),
             )
 
-    return syncing
+    return starting

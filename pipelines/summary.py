@@ -1,4 +1,4 @@
-"""What a sync did, account by account.
+"""What a sync or a sweep did, account by account.
 
 Belongs here: the figures of runs just made, and the table of them. Does not belong here: running.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
 from pipelines import console
 from pipelines.running import Ran
@@ -16,6 +17,8 @@ from resources.warehouse import open_marts
 
 COLUMNS = ("account", "received", "new", "changed", "unchanged", "cancelled", "requests / least")
 HELD = "held"
+SWEPT = ("known", "asked", "there", "suspected", "deleted", "restored")
+"""Figures of a sweep, as its asset says them and as the table heads its columns."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,19 @@ def _row(each: Synced, cancelled: int) -> tuple[Any, ...]:
     said = each.ran.metadata["changes"]
     counts = [said[name] for name in ("received", "new", "changed", "unchanged")]
     return each.account, *counts, cancelled, f"{said['requests']:,} / {said['least_requests']:,}"
+
+
+def print_sweeps(swept: Sequence[Synced]) -> None:
+    """Print one line per account swept."""
+    rows: list[tuple[Any, ...]] = []
+    for each in swept:
+        if not each.ran.success:
+            rows.append((f"{each.account} FAILED", *(None for _ in SWEPT), None))
+            continue
+        said = each.ran.metadata[PRESENCE]
+        requests = f"{said['requests']:,} / {said['least_requests']:,}"
+        rows.append((each.account, *(said[name] for name in SWEPT), requests))
+    console.table("", ("account", *SWEPT, "requests / least"), rows)
 
 
 def cancellations(workshop: Workshop, run_ids: Sequence[str]) -> dict[str, int]:

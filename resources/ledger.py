@@ -35,6 +35,8 @@ NUMBERS = frozenset(
         "window_to",
         "requests",
         "least_requests",
+        "announced",
+        "listed",
         "received",
         "new",
         "changed",

@@ -36,16 +36,16 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    update,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 
+from resources import ledger_steps
 from resources.errors import ConfigurationError, LedgerError
+from resources.ledger_steps import VERSION
 from resources.redaction import register
-
-VERSION = 1
-"""Version of the tables below; raised with every change of them."""
 
 _BUSY_SECONDS = 30.0
 """How long SQLite waits for another process's write before it gives up."""
@@ -108,6 +108,8 @@ runs = Table(
     Column("window_to", String(40)),
     Column("requests", BigInteger),
     Column("least_requests", BigInteger),
+    Column("announced", BigInteger),
+    Column("listed", BigInteger),
     Column("received", BigInteger),
     Column("new", BigInteger),
     Column("changed", BigInteger),
@@ -184,7 +186,7 @@ class Store:
         """Make the tables, or check that they are ours; in one transaction, for many may try."""
         present = set(inspect(connection).get_table_names())
         if _version.name in present:
-            self._check_version(connection)
+            self._bring_up_to_date(connection)
         elif present & set(METADATA.tables):
             raise LedgerError(
                 "holds tables of the same names that are not a ledger's",
@@ -195,9 +197,18 @@ class Store:
             METADATA.create_all(connection, checkfirst=False)
             connection.execute(insert(_version).values(version=VERSION))
 
-    def _check_version(self, connection: Connection) -> None:
+    def _bring_up_to_date(self, connection: Connection) -> None:
+        """Add what later versions added. Raises LedgerError for a version that is not known."""
         found = connection.execute(select(_version.c.version)).scalar()
         if found == VERSION:
+            return
+        # Another process may be adding the same: PostgreSQL lets one at a time go on from here.
+        found = connection.execute(select(_version.c.version).with_for_update()).scalar()
+        if found == VERSION:
+            return
+        if found is not None and 1 <= found < VERSION:
+            ledger_steps.take(connection, METADATA, found)
+            connection.execute(update(_version).values(version=VERSION))
             return
         if found is not None and found > VERSION:
             remedy = "install the newer orderloom that wrote it"

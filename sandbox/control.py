@@ -1,6 +1,7 @@
 """The sandbox's control routes, on a port of their own.
 
-Belongs here: moving the clock, editing and deleting orders, asking what is true, over HTTP.
+Belongs here: moving the clock, editing and deleting orders, arming faults, asking what is true,
+over HTTP.
 Does not belong here: anything that one of the five APIs documents.
 """
 
@@ -31,6 +32,11 @@ GET    /accounts.toml                an accounts.toml for this sandbox
 GET    /truth/ACCOUNT                every order ever listed, with its body as it is now
 POST   /orders/ACCOUNT/ORDER_ID      edit an order by hand; the body holds the changes
 DELETE /orders/ACCOUNT/ORDER_ID      delete an order
+POST   /faults/ACCOUNT               arm a fault: {"kind": "throttled", "times": 1, "after": 0,
+                                     "path": "part of path or query", "method": "GET", ...};
+                                     times null is always; a wrong kind is told all there are
+GET    /faults/ACCOUNT               what is armed, and how often each has struck
+DELETE /faults/ACCOUNT               disarm all faults of the account
 POST   /requests/reset               set the request counts to zero
 """
 
@@ -97,6 +103,21 @@ class Control:
             raise HTTPException(400, f"order {order_id} cannot be edited so: {error}") from error
         return Response(status_code=204)
 
+    async def faults(self, request: Request) -> Response:
+        """Arm a fault, tell what is armed, or disarm it."""
+        account = self._api(request).setup.account
+        if request.method == "DELETE":
+            self._sandbox.clear_faults(account)
+            return Response(status_code=204)
+        if request.method == "POST":
+            wish = await _body(request)
+            try:
+                fault = self._sandbox.fault(account, wish.pop("kind", ""), **wish)
+            except (TypeError, ValueError) as error:
+                raise HTTPException(400, f"that cannot be armed: {error}") from error
+            return json_reply(fault.shown(), 201)
+        return json_reply([fault.shown() for fault in self._sandbox.faults(account)])
+
     async def reset(self, request: Request) -> Response:
         """Set the request counts to zero."""
         del request
@@ -129,5 +150,6 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
         Route("/accounts.toml", control.accounts_toml),
         Route("/truth/{account}", control.truth),
         Route("/orders/{account}/{order_id}", control.order, methods=["POST", "DELETE"]),
+        Route("/faults/{account}", control.faults, methods=["GET", "POST", "DELETE"]),
         Route("/requests/reset", control.reset, methods=["POST"]),
     ]

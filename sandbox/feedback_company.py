@@ -69,6 +69,10 @@ class FeedbackCompanyApi(SandboxApi):
             Route("/invitations/{id:int}", self._answered(self._one), methods=["GET"]),
         ]
 
+    def forget_tokens(self) -> None:
+        """Let every token that was given out lose its force."""
+        self._tokens = dict.fromkeys(self._tokens, self.clock.now())
+
     def registrations(self) -> list[Body]:
         """The orders that were registered by POST, as they were sent, oldest first."""
         return list(self._registered.values())

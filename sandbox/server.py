@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import format_datetime
 from types import TracebackType
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -26,6 +27,8 @@ from sandbox.brightpearl import BrightpearlApi
 from sandbox.clock import Clock
 from sandbox.control import control_routes
 from sandbox.efiling import EfilingApi
+from sandbox.faults import Fault, Faults
+from sandbox.faulty import Faulty, Wire
 from sandbox.feedback_company import FeedbackCompanyApi
 from sandbox.quotevine import QuotevineApi
 from sandbox.tastyigniter import TastyigniterApi
@@ -74,12 +77,12 @@ def garbage_kept() -> Iterator[None]:
 class Front:
     """ASGI middleware in front of one API: counts its requests and sets the sandbox's date.
 
-    Whatever is to happen to a request before or instead of the API's own answer belongs here.
+    Behind it stand the faults, and behind them the API itself.
     """
 
-    def __init__(self, api: SandboxApi) -> None:
+    def __init__(self, api: SandboxApi, faults: Faults) -> None:
         self._api = api
-        self._app: ASGIApp = Starlette(routes=api.routes())
+        self._app: ASGIApp = Faulty(Starlette(routes=api.routes()), api, faults)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -103,6 +106,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Wire,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -139,6 +143,7 @@ class Sandbox:
         control_port: int = 0,
     ) -> None:
         self.clock = Clock(ticking=ticking)
+        self._faults = Faults()
         self._ports = (port, control_port)
         with garbage_kept():
             apis = [
@@ -156,7 +161,9 @@ class Sandbox:
         self.control_address = ""
 
     def __enter__(self) -> Sandbox:
-        mounts = [Mount(api.base_path(), app=Front(api)) for api in self._apis.values()]
+        mounts = [
+            Mount(api.base_path(), app=Front(api, self._faults)) for api in self._apis.values()
+        ]
         sockets = self._listen()
         self.address, self.control_address = (
             f"http://{LOOPBACK}:{listener.getsockname()[1]}" for listener in sockets
@@ -247,6 +254,33 @@ class Sandbox:
         """Set every account's request count to zero."""
         for api in self._apis.values():
             api.requests = 0
+
+    def fault(
+        self,
+        account: str,
+        kind: str,
+        *,
+        times: int | None = 1,
+        after: int = 0,
+        path: str = "",
+        method: str | None = None,
+        **details: Any,
+    ) -> Fault:
+        """Arm a fault for an account's requests; see Faults.arm. What it has struck stands in it.
+
+        Raises KeyError for an account that is not served, UnknownFaultError for no such fault.
+        """
+        self.api(account)
+        arm = self._faults.arm
+        return arm(account, kind, times=times, after=after, path=path, method=method, **details)
+
+    def faults(self, account: str) -> list[Fault]:
+        """What was armed for an account and not cleared, with how often each has struck."""
+        return self._faults.armed(account)
+
+    def clear_faults(self, account: str | None = None) -> None:
+        """Disarm every fault, of one account or of all."""
+        self._faults.clear(account)
 
     def accounts_toml(self) -> str:
         """An accounts.toml for this sandbox, complete but for the values of `environment()`."""

@@ -54,8 +54,9 @@ RAW = pa.schema(
         text("source_order_id", "the source's id of the order; NULL: the record has none"),
         column("landing_seq", pa.int64(), "1, 2, 3 ... per account, in landing order",
                required=True),
-        text("kind", "what was observed: read (body holds the order), absent (a complete listing "
-             "no longer held it), present (it reappeared)", required=True),
+        text("kind", "what was observed: read (body holds the order), suspected (missing from a "
+             "complete answer for the first time), absent (missing in another run again: a "
+             "tombstone), present (it reappeared after that)", required=True),
         text("endpoint", "the path that was asked", required=True),
         text("body", "JSON text of the order exactly as received, less the fields that are never "
              "stored"),

@@ -77,6 +77,9 @@ _RUNS = pa.schema(
         text("window_to", "end of the window that was asked for"),
         column("requests", pa.int64(), "requests sent"),
         column("least_requests", pa.int64(), "the fewest requests that would have done"),
+        column("announced", pa.int64(), "orders that the listings of this run announced; NULL: the "
+               "API announces none"),
+        column("listed", pa.int64(), "different orders read of those listings; NULL: as announced"),
         column("received", pa.int64(), "orders received"),
         column("new", pa.int64(), "orders seen for the first time"),
         column("changed", pa.int64(), "orders received with new content"),

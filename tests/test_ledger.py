@@ -18,7 +18,7 @@ import pytest
 
 from resources.errors import ConfigurationError, LedgerError
 from resources.ledger import Freshness, LeaseHeld, LeaseLost, Ledger
-from resources.ledger_store import VERSION
+from resources.ledger_steps import VERSION
 
 ROOT = Path(__file__).parent.parent
 ACME = "brightpearl.acme"
@@ -331,7 +331,7 @@ def test_a_reader_waits_for_no_writer(ledger: Ledger, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "remedy"), [(VERSION + 1, "newer orderloom"), (VERSION - 1, "move it away")]
+    ("version", "remedy"), [(VERSION + 1, "newer orderloom"), (0, "move it away")]
 )
 def test_another_version_is_refused(url: str, version: int, remedy: str) -> None:
     Ledger(url).close()

@@ -4,6 +4,7 @@
 -- source_account: name of the account
 -- orders: orders
 -- deleted_orders: tombstones: orders that the source no longer has
+-- suspected_deletions: orders that were missing from the source's last complete answer, once so far
 -- without_order_date: orders with neither a date of placing nor of creation
 -- without_currency: orders with an amount of which the currency is not known
 -- totals_mismatch: orders whose header differs from the sum of its rows
@@ -26,6 +27,9 @@ WITH counted AS (
         o.source_account,
         COUNT(CASE WHEN NOT o.is_deleted THEN 1 END) AS orders,
         COUNT(CASE WHEN o.is_deleted THEN 1 END) AS deleted_orders,
+        COUNT(CASE
+            WHEN NOT o.is_deleted AND array_contains(o.quality_flags, 'deletion_suspected') THEN 1
+        END) AS suspected_deletions,
         COUNT(CASE
             WHEN NOT o.is_deleted AND o.placed_on IS NULL AND o.placed_at IS NULL
                 AND o.created_at IS NULL THEN 1
@@ -81,6 +85,7 @@ SELECT
     a.source_account,
     COALESCE(c.orders, 0) AS orders,
     COALESCE(c.deleted_orders, 0) AS deleted_orders,
+    COALESCE(c.suspected_deletions, 0) AS suspected_deletions,
     COALESCE(c.without_order_date, 0) AS without_order_date,
     COALESCE(c.without_currency, 0) AS without_currency,
     COALESCE(c.totals_mismatch, 0) AS totals_mismatch,

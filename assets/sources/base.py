@@ -7,7 +7,7 @@ landing and normalising (assets/landing, assets/normalise), anything of Dagster.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
@@ -41,6 +41,23 @@ class Batch:
 
     records: Sequence[Record]
     cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What one complete and successful answer tells about known orders.
+
+    An order that was `asked` about and is not `there` is absent. What a source could not find out
+    for certain it leaves out of `asked`; an order that is anywhere `there` counts as there.
+    """
+
+    endpoint: str
+    """How it was asked, as the tombstone will say."""
+    asked: frozenset[str]
+    there: frozenset[str]
+    """Orders that the answer names, known or not."""
+    fetched_at: datetime
+    """When the reply arrived, UTC."""
 
 
 class Until:
@@ -130,6 +147,13 @@ class Source(ABC):
     def history(self, api: Api, first_day: date, last_day: date) -> Iterator[Batch]:
         """What was created in these days, civil dates in the account's zone, both included?"""
         raise NotImplementedError(f"{self.name} has no date window")
+
+    def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
+        """What of the known orders is still there? Tombstones are among the known.
+
+        An answer that is empty, partial or failed is no evidence: nothing of it is yielded.
+        """
+        raise NotImplementedError(f"{self.name} cannot tell what is still there")
 
 
 def pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

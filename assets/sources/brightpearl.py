@@ -7,7 +7,7 @@ Sources of the facts: Brightpearl Order GET and Order SEARCH documents, and reco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
@@ -15,7 +15,17 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from assets.sources.base import Batch, Cursor, Record, Source, Until, pieces, seconds_of
+from assets.sources.base import (
+    Batch,
+    Cursor,
+    Presence,
+    Record,
+    Source,
+    Until,
+    pieces,
+    seconds_of,
+)
+from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
 from resources.accounts import Account
 from resources.api import Api, Reply
 from resources.errors import ApiError
@@ -61,7 +71,7 @@ class Brightpearl(Source):
         frozenset({"app_ref", "access_token"}),
     )
     requests_per_minute: ClassVar[int] = 200
-    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history"})
+    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history", "sweep"})
 
     def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
         """A private app's account token, or an OAuth access token, beside the app reference."""
@@ -127,6 +137,17 @@ class Brightpearl(Source):
         for piece in pieces(rows, self.batch_size):
             yield Batch(list(self._get(api, [row.order_id for row in piece])))
 
+    def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
+        """Order OPTIONS by id sets, which names the existing ids alone."""
+        for asked in sweep_sets(sorted(int(each) for each in known if each.isdecimal())):
+            path = ORDER + asked.path
+            api.least_requests += 1
+            reply = api.options(path)
+            there = existing(reply)
+            if there:
+                ids = frozenset(map(str, asked.ids))
+                yield Presence(f"OPTIONS {path}", ids, there, reply.fetched_at)
+
     def _search(self, api: Api, column: str, since: datetime) -> Iterator[Found]:
         """Rows whose stamp lies in the window, oldest first.
 
@@ -185,17 +206,6 @@ class Brightpearl(Source):
                 yield Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
 
 
-def id_set(order_ids: Sequence[int]) -> str:
-    """Ascending ids as Brightpearl writes a set: `1-3,7`."""
-    runs: list[tuple[int, int]] = []
-    for order_id in order_ids:
-        if runs and order_id == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], order_id)
-        else:
-            runs.append((order_id, order_id))
-    return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
-
-
 def _lower_bound(account: Account, cursor: Cursor | None) -> datetime:
     if cursor is None:
         return datetime.combine(account.settings.started_on, time.min, account.zone)
@@ -211,11 +221,12 @@ def _end(api: Api) -> str:
 
 def _not_yet_landed(api: Api, found: Sequence[Found]) -> list[Found]:
     """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET."""
-    landed = api.known.values(["$.updatedOn", "$.createdOn"], [str(row.order_id) for row in found])
+    ids = [str(row.order_id) for row in found]
+    landed, missed = api.known.values(["$.updatedOn", "$.createdOn"], ids), api.known.missed(ids)
 
     def is_new(row: Found) -> bool:
         stamps = landed.get(str(row.order_id))
-        if stamps is None or row.stamp is None:
+        if stamps is None or row.stamp is None or str(row.order_id) in missed:
             return True
         return _moment_or_none(stamps[0] or stamps[1]) != row.stamp
 

@@ -8,7 +8,7 @@ Sources of the facts: eFiling's JSON API documents, introduction (limits, errors
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Annotated, ClassVar, cast
@@ -18,7 +18,7 @@ import msgspec
 from pydantic import Field, Strict
 
 from assets.mapping import code_map
-from assets.sources.base import Batch, Cursor, Record, Source, Until
+from assets.sources.base import Batch, Cursor, Presence, Record, Source, Until
 from assets.sources.efiling_pages import (
     ORDERS,
     PAGE,
@@ -69,7 +69,7 @@ class Efiling(Source):
     settings: ClassVar[type[AccountSettings]] = EfilingSettings
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"key"}),)
     requests_per_minute: ClassVar[int] = 120
-    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history"})
+    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history", "sweep"})
     batch_size: ClassVar[int] = 60
     """Half a minute of lines at the default budget: that much at most is asked for again."""
     """A request each: more would be lost when a load is cut short."""
@@ -132,6 +132,26 @@ class Efiling(Source):
         """Orders created in these days."""
         yield from self._batches(api, listing(api, created(first_day, last_day)), set())
 
+    def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
+        """A listing of all orders, without their lines.
+
+        Nothing tells whether it was complete (pages shift when an order is deleted, and no total
+        is told), so what it lacks is looked for again by its days of creation.
+        """
+        days = _days_of(api, known)
+        first = min([api.account.settings.started_on, *days.values()])
+        window, there, fetched_at = created(first), set[str](), None
+        for each in listing(api, window):
+            fetched_at = each.fetched_at
+            there.add(each.order_id or "")
+        if fetched_at is None:
+            return
+        found = frozenset(known) & there
+        yield Presence(f"GET {ORDERS}", found, found, fetched_at)
+        missing = (days.keys() & api.known.ids()) - there
+        for first, last in windows_around(missing, there, days):
+            yield from _within(api, first, last, {i for i in missing if first <= days[i] <= last})
+
     def _load(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:
         """Every order, by year of creation. Lines already landed are not asked for again."""
         first, listed_on = api.account.settings.started_on, None
@@ -181,6 +201,43 @@ def created(first: date, last: date | None = None) -> dict[str, str]:
     return window if last is None else window | {"filters[createdTo]": f"{last:%Y%m%d}"}
 
 
+def _days_of(api: Api, known: Collection[str]) -> dict[str, date]:
+    """The day of creation of each known order that has one, as landed."""
+    landed = api.known.values(STATES[2:], known)
+    days = {order_id: _day_of(stamp) for order_id, (stamp,) in landed.items()}
+    return {order_id: day for order_id, day in days.items() if day is not None}
+
+
+def windows_around(
+    missing: Collection[str], there: Collection[str], days: Mapping[str, date]
+) -> list[tuple[date, date]]:
+    """Spans of days that hold the missing orders, and each an order that is there as well.
+
+    So an answer that is empty by mistake is not taken for their absence.
+    """
+    seen = sorted(days[each] for each in there if each in days)
+    found = []
+    for first, last in spans(sorted(days[each] for each in missing), sorted(days.values())):
+        before, after = bisect_right(seen, last), bisect_left(seen, first)
+        if before > after:
+            found.append((first, last))
+        elif before > 0:
+            found.append((seen[before - 1], last))
+        elif seen:
+            found.append((first, seen[0]))
+    return found
+
+
+def _within(api: Api, first: date, last: date, missing: set[str]) -> Iterator[Presence]:
+    """Whether these orders are in the list of some days."""
+    window = created(first, last)
+    listed = list(listing(api, window))
+    if listed:
+        there = frozenset(each.order_id for each in listed if each.order_id is not None)
+        endpoint = f"GET {ORDERS}?" + "&".join(f"{key}={value}" for key, value in window.items())
+        yield Presence(endpoint, frozenset(missing), there, listed[-1].fetched_at)
+
+
 def still_open(api: Api, since: date, seen: set[str]) -> Iterator[Listed]:
     """Orders invoiced since a day, and older ones that are, or were when landed, unfinished.
 
@@ -225,12 +282,13 @@ def _changed(api: Api, orders: Sequence[Listed]) -> Iterator[Record]:
     """Those that differ from what is landed, or whose lines are not complete, with their lines."""
     ids = [each.order_id for each in orders if each.order_id is not None]
     landed = {key: _read_landed(body) for key, body in api.known.bodies(ids).items()}
+    missed = api.known.missed(ids)
 
     def is_settled(each: Listed) -> bool:
         old = landed.get(each.order_id or "")
-        return (
-            old is not None and old.orderlines_state == "complete" and bytes(old.order) == each.body
-        )
+        if old is None or each.order_id in missed:
+            return False
+        return old.orderlines_state == "complete" and bytes(old.order) == each.body
 
     moved = [each for each in orders if each.order_id is not None and not is_settled(each)]
     for each in (one for one in orders if one.order_id is None):

@@ -10,16 +10,16 @@ reads the orders of every relationship known so far; the hash of an order tells 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import msgspec
 from pydantic import Field, Strict
 
-from assets.sources.base import Batch, Cursor, Record, Source, Until, pieces
+from assets.sources.base import Batch, Cursor, Presence, Record, Source, Until, pieces
 from resources.accounts import Account, AccountSettings
 from resources.api import Api, Reply
 from resources.errors import ApiError
@@ -34,6 +34,8 @@ ITEMS_PER_PAGE = 25
 MOST_PAGES = 1000
 """Pages of one relationship beyond which its links are taken to lead in a circle."""
 RELATIONSHIPS_PER_BATCH = 200
+FAILED = 3
+"""Relationships in a row that fail before a sweep takes the API to be down."""
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +99,8 @@ class Tour:
     """Day of the last finished search, in the account's zone."""
     missing: list[int] = field(default_factory=list)
     """Relationships that were answered 404."""
+    partial: set[int] = field(default_factory=set)
+    """Relationships whose list may go on, though no next page is told."""
 
     def cursor(self, after: int | None) -> Cursor:
         """A walk that stopped goes on with the relationship after the last one landed."""
@@ -112,7 +116,7 @@ class Quotevine(Source):
     settings: ClassVar[type[AccountSettings]] = QuotevineSettings
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"api_key"}),)
     requests_per_minute: ClassVar[int] = 60
-    ways: ClassVar[frozenset[str]] = frozenset({"changes"})
+    ways: ClassVar[frozenset[str]] = frozenset({"changes", "sweep"})
 
     def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
         """One static key."""
@@ -141,15 +145,31 @@ class Quotevine(Source):
         found = self._discover(api, tour) - tour.known
         tour.known |= found
         yield from self._read(api, tour, sorted(found))
-        if tour.missing:
-            log.warning(
-                "%s: %d relationships were answered 404, so they are gone or the key may not see "
-                "them: %s",
-                api.account.key,
-                len(tour.missing),
-                ", ".join(map(str, tour.missing[:20])),
-            )
+        _warn_of_missing(api, tour)
         yield Batch([], tour.cursor(None))
+
+    def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
+        """The list of orders of each relationship that has known ones.
+
+        A relationship that fails, or is answered 404 (gone, or not for this key), tells nothing. Of
+        a list that is empty or may go on, an order is missing only where a request for it alone is
+        answered 404, too.
+        """
+        wanted: dict[int, set[str]] = {}
+        for order_id in known:
+            wanted.setdefault(int(order_id.partition("/")[0]), set()).add(order_id)
+        tour = Tour(set(wanted), None)
+        for relationship, reply in _first_pages(api, sorted(wanted), tour):
+            records = list(self._orders(api, tour, relationship, reply))
+            if reply.status == 404:
+                continue
+            there = frozenset(each.source_order_id for each in records if each.source_order_id)
+            asked = frozenset(wanted[relationship])
+            if relationship in tour.partial or not records or len(there) < len(records):
+                yield from _singly(api, sorted((asked & api.known.ids()) - there))
+                asked &= there
+            yield Presence(f"GET {_path(relationship)}", asked, there, reply.fetched_at)
+        _warn_of_missing(api, tour)
 
     def _read(self, api: Api, tour: Tour, relationships: Sequence[int]) -> Iterator[Batch]:
         """The orders of these relationships, landed at least every RELATIONSHIPS_PER_BATCH."""
@@ -176,6 +196,7 @@ class Quotevine(Source):
                 yield _record(relationship, order, reply)
             if page.following is None:
                 if page.has_more or (page.has_more is None and len(page.items) == ITEMS_PER_PAGE):
+                    tour.partial.add(relationship)
                     log.warning(
                         "%s: relationship %d lists exactly %d orders and no next page; orders "
                         "beyond these would be missing",
@@ -233,6 +254,46 @@ def _tour(api: Api, cursor: Cursor | None) -> Tour:
     known.update((cursor or {}).get("relationships", ()))
     known.update(int(order_id.partition("/")[0]) for order_id in api.known.ids())
     return Tour(known, (cursor or {}).get("searched"))
+
+
+def _first_pages(api: Api, relationships: Sequence[int], tour: Tour) -> Iterator[tuple[int, Reply]]:
+    """The first page of each relationship's list; one that fails alone is left out."""
+    done, failed = 0, 0
+    while done < len(relationships):
+        try:
+            asked = [(_path(each), None) for each in relationships[done:]]
+            for reply in api.get_many(asked, missing_ok=True):
+                done, failed = done + 1, 0
+                yield relationships[done - 1], reply
+        except ApiError:
+            failed += 1
+            if failed == FAILED:
+                raise
+            tour.missing.append(relationships[done])
+            done += 1
+
+
+def _singly(api: Api, order_ids: Sequence[str]) -> Iterator[Presence]:
+    """Each of these orders by itself, of relationships that the key may see."""
+    for order_id in order_ids:
+        relationship, _, number = order_id.partition("/")
+        path = f"{_path(int(relationship))}{quote(number, safe='')}/"
+        api.least_requests += 1
+        reply = api.get(path, missing_ok=True)
+        asked = frozenset({order_id})
+        there = frozenset[str]() if reply.status == 404 else asked
+        yield Presence(f"GET {path}", asked, there, reply.fetched_at)
+
+
+def _warn_of_missing(api: Api, tour: Tour) -> None:
+    if tour.missing:
+        log.warning(
+            "%s: %d relationships were answered 404, so they are gone or the key may not see "
+            "them: %s",
+            api.account.key,
+            len(tour.missing),
+            ", ".join(map(str, tour.missing[:20])),
+        )
 
 
 def _path(relationship: int) -> str:

@@ -7,15 +7,16 @@ Sources of the facts: TastyIgniter's orders document, and replies recorded from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, ClassVar, cast
+from urllib.parse import quote
 
 import msgspec
 from pydantic import Field, Strict
 
 from assets.mapping import code_map
-from assets.sources.base import Batch, Cursor, Record, Source, Until
+from assets.sources.base import Batch, Cursor, Presence, Record, Source, Until
 from assets.sources.tastyigniter_pages import (
     ORDERS,
     PAGE,
@@ -52,7 +53,7 @@ class Tastyigniter(Source):
     settings: ClassVar[type[AccountSettings]] = TastyigniterSettings
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"token"}),)
     requests_per_minute: ClassVar[int] = 60
-    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history"})
+    ways: ClassVar[frozenset[str]] = frozenset({"changes", "history", "sweep"})
     never_stored: ClassVar[frozenset[str]] = frozenset(
         f"{outer}{name}"
         for outer in ("", "attributes.")
@@ -103,6 +104,43 @@ class Tastyigniter(Source):
         }
         for records in self._batches(Pages(api, window)):
             yield Batch(records)
+
+    def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
+        """The ids of a complete listing, and single orders where it may not have been complete.
+
+        It was, where it holds as many orders as it announces: one that cannot be shown, or that
+        was deleted while the pages were read, makes the numbers differ. An order is then missing
+        only where a request for it alone is answered 404.
+        """
+        pages, there, unreadable = Pages(api), set[str](), 0
+        while page := pages.read():
+            ids = [each.record.source_order_id for each in page]
+            there.update(each for each in ids if each is not None)
+            unreadable += ids.count(None)
+            fetched_at = page[-1].record.fetched_at
+        if not there:
+            return
+        asked = frozenset(known)
+        if unreadable or len(there) != pages.announced:
+            missing = sorted((asked & api.known.ids()) - there)
+            yield from self._singly(api, missing)
+            asked &= there
+        yield Presence(f"GET {ORDERS}, all pages", asked, frozenset(there), fetched_at)
+
+    def _singly(self, api: Api, missing: Sequence[str]) -> Iterator[Presence]:
+        """Each of these orders by itself. One that is answered 500 is there, though unreadable."""
+        for order_id in missing:
+            api.least_requests += 1
+            path = f"{ORDERS}/{quote(order_id, safe='')}"
+            try:
+                reply = api.get(path, missing_ok=True)
+            except Rejected as fault:
+                if fault.status != 500:
+                    raise
+                continue
+            asked = frozenset({order_id})
+            there = asked if order_in(reply) is not None else frozenset[str]()
+            yield Presence(f"GET {path}", asked, there, reply.fetched_at)
 
     def _load(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:
         """Every order by id, going on from where an interrupted load stopped."""

@@ -37,7 +37,6 @@ FROM (
     SELECT
         order_key,
         version_id,
-        kind,
         o,
         COALESCE(text_of(o.created_at), text_of(o.date_added)) AS created,
         COALESCE(text_of(o.updated_at), text_of(o.date_modified)) AS updated,
@@ -246,8 +245,7 @@ SELECT
         event_of('created', created, NULL, NULL),
         event_of('status_changed', o.status_updated_at, 'order_status', text_of(o.status_id)),
         event_of('assigned', o.assignee_updated_at, NULL, reference_of(o.assignee_id)),
-        event_of('invoiced', o.invoice_date, NULL, NULL),
-        CASE WHEN kind = 'absent' THEN event_at('deleted', NULL, NULL, NULL) END
+        event_of('invoiced', o.invoice_date, NULL, NULL)
     ]) AS events,
     to_json({
         'address_id': whole_of(o.address_id), 'notify': boolean_of(o.notify),

@@ -51,6 +51,7 @@ class Envelope(msgspec.Struct):
     """A reply in the JSON:API shape: an array of orders, or one order."""
 
     data: msgspec.Raw
+    meta: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Pages:
     A page begins with the last order of the page before it: where that is missing, an order was
     deleted meanwhile and the following ones have moved up (seen on 4.2.3), and an earlier page is
     asked for. The links of a reply are never followed, since they drop sort and filters, and its
-    totals are not looked at: a page that is not full is the last.
+    totals do not end it: a page that is not full is the last.
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class Pages:
         self._lost_in_row = 0
         self.edge: int | None = None
         """The id of the last order read."""
+        self.announced: int | None = None
+        """How many orders there are by the newest reply; None where it does not tell."""
 
     def go_on_from(self, edge: int, ids: Collection[str]) -> None:
         """Begin after the order `edge`; `ids` are those landed, by which its place is found."""
@@ -135,6 +138,7 @@ class Pages:
             reply = self._api.get(ORDERS, self._asked | {"page": number, "pageLimit": limit})
         except Rejected as fault:
             return self._around_lost(fault, number, limit), ORDERS
+        self.announced = _total_in(reply)
         page = [listed(body, reply, self._api.account) for body in _orders_in(reply)]
         numbers = [each.number for each in page if each.number is not None]
         if numbers != sorted(numbers, reverse=self._newest_first):
@@ -183,6 +187,16 @@ def _orders_in(reply: Reply) -> list[msgspec.Raw]:
         return msgspec.json.decode(data, type=list[msgspec.Raw])
     except msgspec.ValidationError as fault:
         raise _unreadable(f"is not a list of orders ({fault})", reply.url) from fault
+
+
+def _total_in(reply: Reply) -> int | None:
+    """The number of orders that `meta.pagination` announces."""
+    try:
+        meta = msgspec.json.decode(reply.body, type=Envelope).meta
+        total = meta["pagination"]["total"]
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return None
+    return total if isinstance(total, int) and not isinstance(total, bool) else None
 
 
 def order_in(reply: Reply) -> msgspec.Raw | None:
