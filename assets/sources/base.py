@@ -76,9 +76,18 @@ class Until:
     @property
     def moment(self) -> datetime:
         """The bound, UTC."""
+        return self.asked_at - self._margin
+
+    @property
+    def asked_at(self) -> datetime:
+        """The server's time at the run's first reply, UTC, without the margin.
+
+        What the run then reads of an order holds every change stamped before it. A change within
+        that very second, or later, may follow under the same stamp, since stamps are in seconds.
+        """
         if self._api.first_server_time is None:
             raise LookupError(f"{self._api.account.key} has not answered yet")
-        return self._api.first_server_time - self._margin
+        return self._api.first_server_time
 
 
 class Source(ABC):
@@ -154,6 +163,23 @@ class Source(ABC):
         An answer that is empty, partial or failed is no evidence: nothing of it is yielded.
         """
         raise NotImplementedError(f"{self.name} cannot tell what is still there")
+
+
+UNCERTAIN = timedelta(days=1)
+"""Where it is not known when the last run read: orders stamped so recently are read again."""
+Window = tuple[datetime, datetime]
+"""Two moments, both included."""
+
+
+def unsettled(cursor: Cursor | None, name: str, until: Until) -> Window:
+    """The window of stamps under which changes may have followed that no run has seen.
+
+    It begins with the run whose `asked_at` the cursor keeps under `name`, and ends with this one:
+    a stamp still in the future does not have its order read again by every run.
+    """
+    noted = (cursor or {}).get(name)
+    began = datetime.fromisoformat(noted) if noted else until.asked_at - UNCERTAIN
+    return began, until.asked_at
 
 
 def pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
