@@ -17,6 +17,7 @@ from assets import presence
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import Pull
+from assets.push import PUSH
 from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE, SWEEP
@@ -28,6 +29,9 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 
 NORMALISE = "normalise"
 CANONICAL = ("orders", "order_rows", "order_parties")
+REGISTRATIONS = "registrations"
+"""Asset of a source that takes orders: what it accepted, landed. The job that pushes tells of its
+materialisations, and nothing starts that job by itself."""
 ACCOUNT = "account"
 DAY = "day"
 DAYS_PER_RUN = 100
@@ -61,6 +65,8 @@ def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefi
         made.append(_history(source, first_day or FIRST_DAY))
     if SWEEP in source.ways:
         made.append(presence.build(source))
+    if PUSH in source.ways:
+        made.append(_registrations(source))
     made.append(_canonical(source))
     return made
 
@@ -80,7 +86,10 @@ def _changes(source: Source) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         key = account_key(source.name, context.partition_key)
         with plainly():
-            pull = workshop.puller.changes(workshop.active(key), context.run.run_id)
+            account = workshop.active(key)
+            if PUSH in source.ways:  # what a push that died left accepted but not landed
+                workshop.pusher.settle(account, context.run.run_id)
+            pull = workshop.puller.changes(account, context.run.run_id)
         return dg.MaterializeResult(metadata=pull_metadata(pull))
 
     return changes
@@ -118,12 +127,25 @@ def _history(source: Source, first_day: date) -> dg.AssetsDefinition:
     return history
 
 
+def _registrations(source: Source) -> dg.AssetsDefinition:
+    spec = dg.AssetSpec(
+        key=[source.name, REGISTRATIONS],
+        group_name=source.name,
+        partitions_def=accounts_of(source.name),
+        description=f"Orders that {source.title} accepted from the job `push`, as they were sent.",
+        kinds={"json"},
+    )
+    return dg.AssetsDefinition(specs=[spec])
+
+
 def _canonical(source: Source) -> dg.AssetsDefinition:
     landed = [dg.AssetKey([source.name, "changes"])]
     if "history" in source.ways:
         landed.append(dg.AssetKey([source.name, "history"]))
     if SWEEP in source.ways:
         landed.append(dg.AssetKey([source.name, PRESENCE]))
+    if PUSH in source.ways:
+        landed.append(dg.AssetKey([source.name, REGISTRATIONS]))
     condition = (
         dg.AutomationCondition.any_deps_updated().since_last_handled()
         & ~dg.AutomationCondition.in_progress()

@@ -29,6 +29,7 @@ class Newest:
     """When its present content was first received."""
     observed_at: datetime
     """When it was last landed, by whatever kind of observation."""
+    landing_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,28 @@ class Landed:
         )
         return {order_id: Standing(kind, int(seq), run) for order_id, kind, seq, run in rows}
 
-    def records(self, ids: Collection[str]) -> list[dict[str, Any]]:
-        """The newest raw record of each id, in landing order; keys are the columns of `raw`."""
+    def records(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The newest raw record of each id; keys are the columns of `raw`."""
         if not self._ready(ids):
-            return []
-        select = f"SELECT * FROM raw WHERE {_newest(ids)} ORDER BY landing_seq"
-        found: list[dict[str, Any]] = self._opened().execute(select).to_arrow_table().to_pylist()
-        return found
+            return {}
+        return self._by_id(f"SELECT * FROM raw WHERE {_newest(ids)}")
+
+    def readable(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The newest record of each id that is not held in quarantine, of those that have one."""
+        if not self._ready(ids):
+            return {}
+        own = (self._account.source, self._account.name)
+        quarantine = self._lake.read(self._opened(), "quarantine", account=own)
+        quarantine.create_view("quarantine", replace=True)
+        return self._by_id(
+            "SELECT * FROM raw WHERE source_order_id IN (SELECT id FROM wanted) AND landing_seq "
+            "NOT IN (SELECT landing_seq FROM quarantine WHERE is_held) QUALIFY row_number() "
+            "OVER (PARTITION BY source_order_id ORDER BY landing_seq DESC) = 1"
+        )
+
+    def _by_id(self, select: str) -> dict[str, dict[str, Any]]:
+        found = self._opened().execute(select).to_arrow_table().to_pylist()
+        return {record["source_order_id"]: record for record in found}
 
     def newest(self, keys: Collection[str]) -> dict[str, Newest]:
         """The newest observation of each of these order keys that was ever landed."""
@@ -98,15 +114,15 @@ class Landed:
             "SELECT order_key, arg_max(content_hash, landing_seq), "
             "arg_max(kind, landing_seq), epoch_us(min(first_seen_at)), "
             "epoch_us(max(fetched_at) FILTER (WHERE is_new)), "
-            "epoch_us(arg_max(fetched_at, landing_seq)) "
+            "epoch_us(arg_max(fetched_at, landing_seq)), max(landing_seq) "
             "FROM (SELECT *, content_hash IS DISTINCT FROM lag(content_hash) "
             "OVER (PARTITION BY order_key ORDER BY landing_seq) AS is_new FROM raw "
             "WHERE order_key IN (SELECT id FROM wanted)) GROUP BY order_key",
             keys,
         )
         return {
-            key: Newest(content_hash, kind, _utc(first), _utc(fetched), _utc(observed))
-            for key, content_hash, kind, first, fetched, observed in rows
+            key: Newest(content_hash, kind, _utc(first), _utc(fetched), _utc(observed), int(seq))
+            for key, content_hash, kind, first, fetched, observed, seq in rows
         }
 
     def values(

@@ -7,8 +7,8 @@ here: asking (the sources), reading what landed (`assets/known.py`), normalising
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -27,6 +27,8 @@ LEASE = "landing"
 """Purpose of the lease that a landing commit takes: for the commit alone."""
 PATIENCE = 120.0
 """Seconds that a landing commit waits for another one of the same account."""
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -49,6 +51,8 @@ class Counts:
 class _Batch:
     """Rows on their way into `raw`, and the newest observation of each order so far."""
 
+    after: int
+    """The account's landing sequence before this batch."""
     seq: int
     newest: dict[str, Newest]
     counts: Counts = field(default_factory=Counts)
@@ -67,12 +71,15 @@ class Landing:
         self._ledger = ledger
         self._run_id = run_id
         self._landed = Landed(lake, account)
+        self._before = self._landed.last_seq
+        """Whatever was landed up to here was fetched before anything that is landed here."""
 
     def land(self, records: Sequence[Record]) -> Counts:
         """Land what is new or changed, in one commit, durable when this returns.
 
         Content equal to the newest landed of its order is not landed again; neither is a reply
-        that is older than it, which a slow backfill may bring.
+        that is older than it, which a slow backfill may bring. Raises Overtaken, and lands nothing,
+        where this process stood still until another one landed in its place.
         """
         if not records:
             return Counts()
@@ -82,7 +89,8 @@ class Landing:
             if batch.rows:
                 table = pa.Table.from_pylist(batch.rows, schema=LAKE["raw"])
                 lease.check()
-                self._lake.append("raw", table, stage=landing_stage(self._account), batch=batch.seq)
+                stage = landing_stage(self._account)
+                self._lake.append("raw", table, stage=stage, batch=batch.seq, after=batch.after)
         return batch.counts
 
     def close(self) -> None:
@@ -97,10 +105,18 @@ class Landing:
 
     def _sort_out(self, prepared: Sequence[tuple[Record, bytes, str]]) -> _Batch:
         keys = {self._key(record, digest) for record, _, digest in prepared}
-        batch = _Batch(seq=self._landed.last_seq, newest=self._landed.newest(keys))
+        last = self._landed.last_seq
+        newest = {key: self._dated(each) for key, each in self._landed.newest(keys).items()}
+        batch = _Batch(after=last, seq=last, newest=newest)
         for record, body, digest in prepared:
             self._take(batch, record, body, digest)
         return batch
+
+    def _dated(self, newest: Newest) -> Newest:
+        """Moments tell what is older only among runs side by side: the clock may have been set."""
+        if newest.landing_seq > self._before:
+            return newest
+        return replace(newest, fetched_at=_LONG_AGO, observed_at=_LONG_AGO)
 
     def _take(self, batch: _Batch, record: Record, body: bytes, digest: str) -> None:
         key = self._key(record, digest)
@@ -118,7 +134,7 @@ class Landing:
         batch.counts.bytes += len(body)
         kind = "present" if newest is not None and newest.kind == "absent" else "read"
         batch.newest[key] = Newest(
-            digest, kind, first_seen_at, record.fetched_at, record.fetched_at
+            digest, kind, first_seen_at, record.fetched_at, record.fetched_at, batch.seq
         )
         row = self._row(record, key, body, digest, batch.seq, first_seen_at)
         batch.rows.append(row | {"kind": kind})

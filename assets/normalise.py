@@ -20,7 +20,7 @@ from assets.known import landing_stage
 from assets.mapping import Mapped, Mapper
 from resources.accounts import Account
 from resources.lake import Lake
-from resources.ledger import Ledger
+from resources.ledger import Lease, Ledger
 
 CHUNK = 5000
 """Raw records mapped at once; bounds memory."""
@@ -65,7 +65,8 @@ class Normaliser:
             Mapper(self._account) as mapper,
         ):
             done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
-            for chunk in self._chunks(done["orders"]):
+            last = self._lake.committed("raw", landing_stage(self._account))
+            for chunk in self._chunks(done["orders"], last):
                 mapped = mapper.map(chunk)
                 lease.check()
                 self._write(mapped, done, pc.max(chunk["landing_seq"]).as_py())
@@ -74,35 +75,45 @@ class Normaliser:
 
     def replay(self) -> Normalised:
         """Map every raw record of the account afresh and put the result in the old one's place."""
-        total = Normalised()
-        last = self._lake.committed("raw", landing_stage(self._account))
         with (
-            self._ledger.lease(self._account.key, LEASE, wait=PATIENCE),
+            self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease,
             Mapper(self._account) as mapper,
         ):
-            made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
-            for chunk in self._chunks(0):
-                mapped = mapper.map(chunk)
-                for table in WRITTEN:
-                    made[table].append(mapped.tables[table])
-                _count(total, mapped)
-            own = (self._account.source, self._account.name)
+            return self._replace(mapper, lease)
+
+    def _replace(self, mapper: Mapper, lease: Lease) -> Normalised:
+        """As `replay`, under the lease."""
+        total = Normalised()
+        done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
+        last = self._lake.committed("raw", landing_stage(self._account))
+        made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
+        for chunk in self._chunks(0, last):
+            mapped = mapper.map(chunk)
             for table in WRITTEN:
-                self._lake.replace_account(table, own, made[table], stage=self._stage, batch=last)
+                made[table].append(mapped.tables[table])
+            _count(total, mapped)
+        own = (self._account.source, self._account.name)
+        for table in WRITTEN:
+            lease.check()
+            self._lake.replace_account(
+                table, own, made[table], stage=self._stage, batch=last, after=done[table]
+            )
         return total
 
     def _write(self, mapped: Mapped, done: dict[str, int], last: int) -> None:
+        """Append to every table what it lacks, and note in `done` how far it has come."""
         for table in WRITTEN:
             records = mapped.tables[table]
             if done[table]:
                 records = records.filter(pc.field("landing_seq") > done[table])
             if records.num_rows or table == "orders":
-                self._lake.append(table, records, stage=self._stage, batch=last)
+                reached = done[table]
+                self._lake.append(table, records, stage=self._stage, batch=last, after=reached)
+                done[table] = max(reached, last)
 
-    def _chunks(self, after: int) -> Iterator[pa.Table]:
-        """Raw records beyond a landing sequence, in landing order, some thousands at a time."""
+    def _chunks(self, after: int, last: int) -> Iterator[pa.Table]:
+        """Raw records beyond a landing sequence up to another, in order, some thousands a time."""
         own = (self._account.source, self._account.name)
-        last = self._lake.committed("raw", landing_stage(self._account))
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             self._lake.read(connection, "raw", account=own).create_view("raw")

@@ -19,7 +19,7 @@ from assets.sources.base import Batch, Until
 from assets.sweeping import PRESENCE, Sweeper, Swept, require_sweep
 from resources.accounts import Account
 from resources.api import Api, Progress
-from resources.budget import Budget
+from resources.budget import WINDOW, Budget
 from resources.errors import ConfigurationError
 from resources.lake import Lake
 from resources.ledger import Lease, Ledger
@@ -79,6 +79,8 @@ class Puller:
     """Told of every request and every wait."""
     landed: Callable[[Pull], None] | None = None
     """Told after every landing commit."""
+    budget_window: float = WINDOW
+    """Seconds in which an account's requests are counted."""
 
     def changes(self, account: Account, run_id: str) -> Pull:
         """What changed since the account's cursor, which moves as batches are durable.
@@ -188,7 +190,8 @@ class Puller:
     def _api(self, account: Account) -> Api:
         source = source_of(account.source)
         allowed = account.settings.requests_per_minute or source.requests_per_minute
-        budget = Budget(self.places.budgets, account.budget_key, allowed)
+        window = self.budget_window
+        budget = Budget(self.places.budgets, account.budget_key, allowed, window=window)
         return Api(account, source, budget=budget, progress=self.asking)
 
 

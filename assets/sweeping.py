@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -156,28 +157,31 @@ class Sweeper:
         )
 
     def _land(self, known: Landed, marks: Mapping[str, Mark], leases: Iterable[Lease]) -> None:
-        size = source_of(self._account.source).batch_size
-        for ids in pieces(sorted(marks), size):
+        """Land the last known bodies under their new kinds; of a tombstone, the last usable one."""
+        for ids in pieces(sorted(marks), source_of(self._account.source).batch_size):
+            gone = [each for each in ids if marks[each].kind == "absent"]
+            records = known.records(ids) | known.readable(gone)
             seq = known.last_seq
-            rows = []
-            for place, record in enumerate(known.records(ids), start=1):
-                mark = marks[record["source_order_id"]]
-                rows.append(
-                    record
-                    | {
-                        "kind": mark.kind,
-                        "endpoint": mark.endpoint,
-                        "fetched_at": mark.fetched_at,
-                        "landing_seq": seq + place,
-                        "run_id": self._run_id,
-                        "schema_version": SCHEMA_VERSION,
-                    }
-                )
+            rows = [
+                self._row(records[each], marks[each], seq + place)
+                for place, each in enumerate(ids, start=1)
+            ]
             table = pa.Table.from_pylist(rows, schema=LAKE["raw"])
             for lease in leases:
                 lease.check()
             stage = landing_stage(self._account)
-            self._lake.append("raw", table, stage=stage, batch=seq + len(rows))
+            self._lake.append("raw", table, stage=stage, batch=seq + len(rows), after=seq)
+
+    def _row(self, record: Mapping[str, Any], mark: Mark, seq: int) -> dict[str, Any]:
+        return {
+            **record,
+            "kind": mark.kind,
+            "endpoint": mark.endpoint,
+            "fetched_at": mark.fetched_at,
+            "landing_seq": seq,
+            "run_id": self._run_id,
+            "schema_version": SCHEMA_VERSION,
+        }
 
 
 _KIND_WHEN_THERE = {"absent": "present", "suspected": "read"}

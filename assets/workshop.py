@@ -11,6 +11,7 @@ from functools import cached_property
 
 from assets.normalise import Normaliser
 from assets.pull import Pull, Puller
+from assets.push import Pusher
 from assets.sources import accounts
 from resources.accounts import Account, Accounts
 from resources.api import Progress
@@ -57,6 +58,11 @@ class Workshop:
     def puller(self) -> Puller:
         """What pulls accounts into this home's lake."""
         return Puller(self.places, self.lake, self.ledger, self.asking, self.landed)
+
+    @property
+    def pusher(self) -> Pusher:
+        """What pushes from this home's marts."""
+        return Pusher(self.places, self.lake, self.ledger, self.accounts, self.asking)
 
     def normaliser(self, account: Account) -> Normaliser:
         """What maps one account's raw records."""

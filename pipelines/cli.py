@@ -123,6 +123,37 @@ def backfill(account: str, first: date, last: date) -> None:
 
 
 @main.command()
+@click.argument("account")
+@click.option("--send", is_flag=True, help="Send them; without it they are only shown.")
+@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many orders.")
+@click.option("--list", "listing", is_flag=True, help="Show what waits for a decision.")
+@click.option(
+    "--resolve",
+    type=(str, click.Choice(["accepted", "refused", "again"])),
+    default=None,
+    metavar="ORDER DECISION",
+    help="Decide on one of these: accepted, refused (never send it) or again (send it again).",
+)
+def push(
+    account: str,
+    send: bool,
+    limit: int | None,
+    listing: bool,
+    resolve: tuple[str, str] | None,
+) -> None:
+    """Register delivered orders of the marts for a review invitation."""
+    if send + listing + (resolve is not None) > 1:
+        raise click.UsageError("--send, --list and --resolve exclude one another")
+    from pipelines import pushing
+
+    if listing:
+        sys.exit(pushing.show_open(account))
+    if resolve is not None:
+        sys.exit(pushing.resolve(account, *resolve))
+    sys.exit(pushing.send(account, limit) if send else pushing.show_plan(account, limit))
+
+
+@main.command()
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
 @click.option(
     "--accept-mass-deletion",

@@ -29,7 +29,7 @@ def sync(keys: Sequence[str]) -> int:
         with Runner(workshop) as runner:
             synced, published = sync_accounts(runner, accounts, watch)
     print_syncs(workshop, synced)
-    return _exit_code([*(each.ran for each in synced), published])
+    return exit_code([*(each.ran for each in synced), published])
 
 
 def sync_accounts(
@@ -45,7 +45,7 @@ def sync_accounts(
         synced.append(Synced(account.key, ran))
     watch.begin("publishing")
     published = runner.publish()
-    _tell([published])
+    tell([published])
     return synced, published
 
 
@@ -65,14 +65,14 @@ def backfill(key: str, first: date, last: date) -> int:
             ran.append(runner.normalise(account))
             watch.begin("publishing")
             ran.append(runner.publish())
-    _tell(ran)
+    tell(ran)
     said = ran[0].metadata.get("history", {})
     if said:
         console.out.print(
             f"{key}: {said['received']:,} received, {said['new']:,} new, {said['changed']:,} "
             f"changed, {said['unchanged']:,} unchanged, {said['requests']:,} requests"
         )
-    return _exit_code(ran)
+    return exit_code(ran)
 
 
 def sweep(keys: Sequence[str], *, accept_mass_deletion: bool = False) -> int:
@@ -92,9 +92,9 @@ def sweep(keys: Sequence[str], *, accept_mass_deletion: bool = False) -> int:
                 swept.append(Synced(account.key, ran))
             watch.begin("publishing")
             rest.append(runner.publish())
-            _tell(rest)
+            tell(rest)
     print_sweeps(swept)
-    return _exit_code([*(each.ran for each in swept), *rest])
+    return exit_code([*(each.ran for each in swept), *rest])
 
 
 def sweepable(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
@@ -113,24 +113,24 @@ def replay(keys: Sequence[str]) -> int:
     accounts = [each.key for each in chosen(workshop, keys)]
     with Runner(workshop) as runner:
         ran = [runner.maintain(REPLAY, accounts), runner.publish(rebuild=True)]
-    _tell(ran)
-    return _exit_code(ran)
+    tell(ran)
+    return exit_code(ran)
 
 
 def rebuild() -> int:
     """Build the marts afresh."""
     with Runner(Workshop()) as runner:
         ran = [runner.publish(rebuild=True)]
-    _tell(ran)
-    return _exit_code(ran)
+    tell(ran)
+    return exit_code(ran)
 
 
 def compact() -> int:
     """Compact the lake."""
     with Runner(Workshop()) as runner:
         ran = [runner.maintain(COMPACT)]
-    _tell(ran)
-    return _exit_code(ran)
+    tell(ran)
+    return exit_code(ran)
 
 
 def chosen(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
@@ -147,7 +147,8 @@ def chosen(workshop: Workshop, keys: Sequence[str]) -> list[Account]:
     return found
 
 
-def _tell(ran: Sequence[Ran]) -> None:
+def tell(ran: Sequence[Ran]) -> None:
+    """Complain of what went wrong in these runs."""
     for each in ran:
         if problem := each.problem or _held_back(each):
             console.complain(problem)
@@ -158,5 +159,6 @@ def _held_back(ran: Ran) -> str | None:
     return next((said[HELD_BACK] for said in ran.metadata.values() if HELD_BACK in said), None)
 
 
-def _exit_code(ran: Sequence[Ran]) -> int:
+def exit_code(ran: Sequence[Ran]) -> int:
+    """0 where all of these runs did all of their work, else 1."""
     return 0 if all(each.success and not _held_back(each) for each in ran) else 1

@@ -23,7 +23,7 @@ from dagster._core.storage.tags import (
 from assets.ingest import ACCOUNT, DAY, tags
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
-from pipelines import jobs, maintenance
+from pipelines import jobs, maintenance, outbound
 from pipelines.registration import register
 from resources.accounts import Account
 from resources.places import Places
@@ -119,6 +119,15 @@ class Runner(AbstractContextManager["Runner"]):
         """Run a maintenance job: replay of accounts, or compaction."""
         config = {"ops": {maintenance.OPS[job]: {"config": {"accounts": list(accounts)}}}}
         return self._run(job, config=config)
+
+    def push(self, account: Account, limit: int | None) -> Ran:
+        """Send at most so many orders to an account, and land what it accepted."""
+        config = {"account": account.key, "send": True, "limit": limit}
+        return self._run(
+            outbound.JOB,
+            tags=tags(account.source, account.name, outbound.JOB),
+            config={"ops": {outbound.OP: {"config": config}}},
+        )
 
     def _run(
         self,

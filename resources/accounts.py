@@ -15,10 +15,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, cast, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from resources import redaction
@@ -226,9 +226,9 @@ def _first(errors: list[ErrorDetails]) -> ErrorDetails:
 def _raise_setting(error: ErrorDetails, settings: type[AccountSettings], where: str) -> NoReturn:
     """Turn pydantic's first complaint into one line. It never repeats the value."""
     key = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    where = f"{where}, key {key}"
+    where = f"{where}, key {key}" if key else where
     if error["type"] == "extra_forbidden":
-        known = [*settings.model_fields, "credentials"]
+        known = _known(settings, error["loc"])
         raise AccountsError(
             "unknown key", where, instead(key, known, f"take one of {', '.join(known)}")
         )
@@ -237,6 +237,17 @@ def _raise_setting(error: ErrorDetails, settings: type[AccountSettings], where: 
     what, _, remedy = error["msg"].partition(": ")
     remedy = remedy or _REMEDIES.get(error["type"], "correct the value")
     raise AccountsError(what, where, remedy)
+
+
+def _known(settings: type[AccountSettings], loc: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table in which an unknown one stands."""
+    model: type[BaseModel] = settings
+    for part in loc[:-1]:
+        kinds = get_args(model.model_fields[str(part)].annotation)
+        model = next(
+            each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)
+        )
+    return [*model.model_fields, *(["credentials"] if model is settings else [])]
 
 
 def _credentials(table: object, kind: AccountKind, where: str) -> dict[str, str]:

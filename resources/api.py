@@ -23,7 +23,7 @@ from resources.accounts import Account
 from resources.budget import Budget
 from resources.dialect import Dialect, Progress
 from resources.login import Login
-from resources.pacing import BUDGET, THROTTLE, Clock, Pacer
+from resources.pacing import THROTTLE, Clock, Pacer
 from resources.refusals import Elsewhere, Fault, Rejected, Throttled, Unreachable
 from resources.replies import NotJson, Reply, read_reply, retry_after, sensible_seconds
 from resources.transport import Params, Transport
@@ -56,8 +56,6 @@ _UNSTATED_WAIT = 60.0
 
 _PASSING = frozenset({500, 502, 503, 504})
 _REDIRECTS = 5
-_LONGEST_RESET = 300.0
-"""Seconds. The budgets of the APIs at hand are renewed within a minute; more is a mistaken unit."""
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=0.5)
 
@@ -118,7 +116,6 @@ class Api:
         self._pacer = Pacer(budget, clock or Clock(), self._report)
         self._lock = threading.Lock()
         self._progress_lock = threading.Lock()
-        self._under_way = 0
         self._workers = Workers(account.key)
         self._stop = self._workers.new_stop()
 
@@ -259,36 +256,34 @@ class Api:
         """The reply to a call, after redirects within its host. Raises Fault."""
         url = call.url
         for _ in range(_REDIRECTS):
-            response = self._sent(call, url)
+            response, reply = self._sent(call, url)
             following = self._transport.next_url(response)
             if following is None:
                 break
             url = following
-        return self._noted(read_reply(response, self.account.key))
+        return self._noted(reply)
 
-    def _sent(self, call: _Call, url: httpx.URL) -> httpx.Response:
+    def _sent(self, call: _Call, url: httpx.URL) -> tuple[httpx.Response, Reply]:
         self._pacer.turn(call.stop)
         headers = {**self._headers, **self._login.headers}
         if call.content is not None:
             headers["Content-Type"] = "application/json"
         with self._lock:
             self.requests += 1
-            self._under_way += 1
+        spare = None
         try:
-            return self._transport.send(call.method, url, headers, call.content)
+            response = self._transport.send(call.method, url, headers, call.content)
+            reply = read_reply(response, self.account.key)
+            spare = self._dialect.spare(reply)
         finally:
-            with self._lock:
-                self._under_way -= 1
+            self._pacer.answered(spare)
+        return response, reply
 
     def _noted(self, reply: Reply) -> Reply:
         with self._lock:
             self.server_time = reply.server_time or self.server_time
             if self.first_server_time is None:
                 self.first_server_time = self.server_time or reply.fetched_at
-            under_way = self._under_way
-        spare = self._dialect.spare(reply)
-        if spare is not None and spare[0] <= under_way:
-            self._pacer.close_for(min(max(spare[1], 0.0), _LONGEST_RESET), BUDGET)
         self._report(None, 0.0)
         return reply
 

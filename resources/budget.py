@@ -1,7 +1,7 @@
 """How many requests a minute an account may make, counted across processes.
 
-Belongs here: counting. Does not belong here: waiting (`pauses.py`) and what an API itself says of
-its limits (the source's dialect).
+Belongs here: what may go under one budget key. Does not belong here: the file (`budget_file.py`),
+waiting (`pacing.py`) and what an API's headers mean (the source's dialect).
 """
 
 from __future__ import annotations
@@ -9,29 +9,24 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pyrate_limiter import (
-    AbstractBucket,
-    Duration,
-    Rate,
-    RateItem,
-    SQLiteBucket,
-    StateBucket,
-    TokenBucket,
-)
+from pyrate_limiter import Rate, RateItem, StateBucket, TokenBucket
 
+from resources.budget_file import BudgetFile
 from resources.errors import OrderloomError
+from resources.told import GO, Wait
+
+WINDOW = 60.0
+"""Seconds: all budgets are so many requests a minute."""
 
 SHARED_BELOW = 10_000
 """Requests a minute. From here on the count is kept in this process: no API allows that many, so
 it is a simulated one, and a file would cost more than the request."""
-
-_TIDY_EVERY = 100
-"""Requests after which what has left the window is deleted from the file."""
 
 
 class BudgetError(OrderloomError):
@@ -39,10 +34,11 @@ class BudgetError(OrderloomError):
 
 
 class Budget:
-    """A limit of requests in any 60 seconds, shared by all who give the same folder and key.
+    """A limit of requests in any minute, shared by all who give the same folder and key.
 
-    Accounts with one budget key may be pulled by several processes at a time; each asks here
-    before each request. `requests_per_minute=None` is no limit. Thread safe.
+    Accounts with one budget key may be pulled by several processes at a time; each asks here before
+    each request and tells of each answer, so that what one of them learns holds for all. Kept by a
+    clock that is never set. `requests_per_minute=None` is no limit. Thread safe.
     """
 
     def __init__(
@@ -51,43 +47,62 @@ class Budget:
         key: str,
         requests_per_minute: int | None,
         *,
-        now: Callable[[], float] = time.time,
+        window: float = WINDOW,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`key` names the file; `now` gives seconds since 1970, the same for all who share it."""
+        """`key` names the file; `now` gives seconds, alike in all processes of this host.
+
+        `window`: seconds in which so many requests may go, for APIs that count otherwise.
+        """
         self._now = now
         self._key = key
         self._path = folder / f"{key}.sqlite"
         self._lock = threading.Lock()
-        self._taken = 0
-        self._bucket: AbstractBucket | None = None
+        self._file: BudgetFile | None = None
+        self._own: StateBucket | None = None
         if requests_per_minute is not None:
-            rate = Rate(requests_per_minute, Duration.MINUTE)
-            shared = requests_per_minute < SHARED_BELOW
-            self._bucket = self._open(rate) if shared else StateBucket([rate], TokenBucket())
+            rate = Rate(requests_per_minute, int(window * 1000))
+            if requests_per_minute < SHARED_BELOW:
+                with self._plainly():
+                    self._file = BudgetFile(self._path, rate)
+            else:
+                self._own = StateBucket([rate], TokenBucket())
 
     @classmethod
     def unlimited(cls) -> Budget:
         """A budget that never makes anybody wait."""
         return cls(Path(), "unlimited", None)
 
-    def take(self) -> float:
-        """0 if a request may go now, and counts it; else seconds after which to ask again.
+    def take(self) -> Wait:
+        """No wait if a request may go now, and counts it; else when to ask again, and why.
 
-        Raises BudgetError.
+        Every request that was let go is to be reported by `answered`. Raises BudgetError.
         """
-        if self._bucket is None:
-            return 0.0
-        try:
-            with self._lock:
-                return self._take(self._bucket)
-        except (sqlite3.Error, OSError) as error:
-            raise self._unusable(error) from error
+        with self._plainly():
+            if self._file is not None:
+                return self._file.take(self._now())
+            return GO if self._own is None else self._take(self._own)
+
+    def answered(self, spare: tuple[int, float] | None = None) -> None:
+        """A request has its answer, or never will. Raises BudgetError.
+
+        `spare`: requests left and seconds until the API counts afresh, where the answer tells.
+        """
+        with self._plainly():
+            if self._file is not None:
+                self._file.answered(self._now(), spare)
+
+    def close_for(self, seconds: float, reason: str) -> None:
+        """Let nobody's request through for so many seconds. Raises BudgetError."""
+        with self._plainly():
+            if self._file is not None:
+                self._file.close_for(self._now(), seconds, reason)
 
     def close(self) -> None:
         """Close the file. The count stays, for others and for later."""
         with self._lock:
-            if self._bucket is not None:
-                self._bucket.close()
+            if self._file is not None:
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -100,34 +115,23 @@ class Budget:
     ) -> None:
         self.close()
 
-    def _take(self, bucket: AbstractBucket) -> float:
+    def _take(self, bucket: StateBucket) -> Wait:
         item = RateItem(self._key, int(self._now() * 1000))
-        if not bucket.put(item):
-            wait = bucket.waiting(item)
-            assert isinstance(wait, int)
-            if wait <= Duration.MINUTE + 1:
-                return max(wait, 1) / 1000
-            # Only requests stamped in the future block for longer than the window: the clock
-            # was set back. What was counted by the old clock means nothing by the new one.
-            bucket.flush()
-            bucket.put(item)
-        self._taken += 1
-        if self._taken % _TIDY_EVERY == 0:
-            bucket.leak(item.timestamp)
-        return 0.0
+        if bucket.put(item):
+            return GO
+        wait = bucket.waiting(item)
+        assert isinstance(wait, int)
+        return Wait(max(wait, 1) / 1000)
 
-    def _open(self, rate: Rate) -> SQLiteBucket:
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """One thread at a time; what the file raises becomes one line."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return SQLiteBucket.init_from_file(
-                [rate], table="requests", db_path=str(self._path), use_file_lock=True
-            )
+            with self._lock:
+                yield
         except (sqlite3.Error, OSError) as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> BudgetError:
-        return BudgetError(
-            f"requests cannot be counted: {error}",
-            str(self._path),
-            "check that the folder can be written to; the file itself may be deleted",
-        )
+            raise BudgetError(
+                f"requests cannot be counted: {error}",
+                str(self._path),
+                "check that the folder can be written to; the file itself may be deleted",
+            ) from error

@@ -10,6 +10,7 @@ vectors, no column mapping.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -36,6 +37,11 @@ from schemas.canonical import LAKE, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import duckdb
+
+
+class Overtaken(LakeError):
+    """Somebody else has committed what was to follow: nothing was written."""
+
 
 AccountKey = tuple[str, str]
 """(source_system, source_account)"""
@@ -64,19 +70,26 @@ class Lake:
         self._tables: dict[str, DeltaTable] = {}
         self._lock = threading.RLock()
 
-    def append(self, table: str, data: pa.Table, *, stage: str, batch: int) -> bool:
+    def append(
+        self, table: str, data: pa.Table, *, stage: str, batch: int, after: int | None = None
+    ) -> bool:
         """Append one batch in one commit, flushed to the disk before this returns.
 
         Does nothing and returns False if `stage` (for instance `land:brightpearl.acme`) has already
         committed this batch or a later one to this table. A batch without rows commits its number
         alone. The columns are brought into the order of the table's schema.
 
-        Raises LakeError: columns that do not fit, a table that cannot be written.
+        `after`: the batch that this one follows, as `committed` told it when this one was made.
+        Where another batch has been committed since then, at whatever moment until the commit
+        itself, nothing is written: a process that stood still while others went on comes too late.
+
+        Raises Overtaken, and LakeError: columns that do not fit, a table that cannot be written.
         """
         rows = self._fitted(table, data)
         with self._lock, self._plainly(table):
             for attempt in range(_COMMIT_TRIES):
                 handle = self._open(table, create=True)
+                self._refuse_if_overtaken(handle, table, stage, after)
                 if (handle.transaction_version(stage) or 0) >= batch:
                     self._flush_everything()
                     return False
@@ -90,6 +103,7 @@ class Lake:
                         commit_properties=_transactions({stage: batch}),
                     )
                 except CommitFailedError:
+                    # Among others where this very stage was committed since the handle was read.
                     self._tables.pop(table)
                     if attempt + 1 == _COMMIT_TRIES:
                         raise
@@ -106,6 +120,7 @@ class Lake:
         *,
         stage: str,
         batch: int,
+        after: int | None = None,
     ) -> None:
         """Replace everything that one account has in a table, in one commit.
 
@@ -114,8 +129,8 @@ class Lake:
         committed `batch`, and `generation` of the account is one higher, which tells the next
         publication to read the account anew.
 
-        Raises LakeError: as `append`. Nothing is replaced if a batch belongs to another account, or
-        if somebody appended to this account meanwhile.
+        Raises Overtaken and LakeError as `append`. Nothing is replaced if a batch belongs to
+        another account, or if somebody appended to this account meanwhile.
         """
         reader = pa.RecordBatchReader.from_batches(
             LAKE[table],
@@ -123,6 +138,7 @@ class Lake:
         )
         with self._lock, self._plainly(table):
             handle = self._open(table, create=True)
+            self._refuse_if_overtaken(handle, table, stage, after)
             before = handle.version()
             generation = (handle.transaction_version(_generation(account)) or 0) + 1
             write_deltalake(
@@ -213,11 +229,14 @@ class Lake:
     def compact(self, table: str) -> tuple[int, int]:
         """Merge small files; the number of files before and after.
 
-        The caller holds the table's exclusive lease: two compactions at once may duplicate rows.
+        The caller holds the table's exclusive lease: two compactions at once duplicate rows, which
+        delta-rs does not find out. Of a local lake a lock is held besides, which a process that
+        stood still until its lease ran out does not lose.
 
-        Raises LakeError if the number of rows afterwards is not what the log accounts for.
+        Raises LakeError if another process is at it, or if the number of rows afterwards is not
+        what the log accounts for.
         """
-        with self._lock, self._plainly(table):
+        with self._lock, self._plainly(table), self._alone(table):
             handle = self._open(table)
             if handle is None:
                 return 0, 0
@@ -280,6 +299,23 @@ class Lake:
         self._tables[table] = handle
         return handle
 
+    def _refuse_if_overtaken(
+        self, handle: DeltaTable, table: str, stage: str, after: int | None
+    ) -> None:
+        """Raise Overtaken unless the stage stands at `after` in the version of the handle.
+
+        Whatever is committed later than that version delta-rs finds out by itself: two commits of
+        one stage from the same version are refused.
+        """
+        reached = handle.transaction_version(stage) or 0
+        if after is not None and reached != after:
+            raise Overtaken(
+                f"{stage} stands at {reached} and not at {after}: another process went on while "
+                "this one stood still",
+                self._where(table),
+                "nothing is lost: run again and it goes on from there",
+            )
+
     def _fitted(self, table: str, data: pa.Table) -> pa.Table:
         schema = LAKE[table]
         missing = set(schema.names) ^ set(data.column_names)
@@ -318,6 +354,24 @@ class Lake:
         """Flush what a run that crashed after its commit did not come to flush."""
         if self.root is not None:
             os.sync()
+
+    @contextmanager
+    def _alone(self, table: str) -> Iterator[None]:
+        """Hold the lock of a local table's compaction."""
+        if self.root is None:
+            yield
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / f".{table}.compacting").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LakeError(
+                    "the table is being compacted by another process",
+                    self._where(table),
+                    "let it finish, or end it if it stands still",
+                ) from None
+            yield
 
     def _where(self, table: str) -> str:
         return f"{self.url}/{table}"

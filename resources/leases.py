@@ -5,8 +5,9 @@ under it.
 
 A lease lasts some seconds and is renewed from a thread while it is held. A holder that dies gives
 it back by expiry; on the same machine at once. A holder that was only slow finds out by `check`,
-since every taking raises the fencing token. The clocks of all hosts that share a ledger must agree
-to within a lease's length.
+since every taking raises the fencing token. Among processes of one host, whether a lease has run
+out is told by the host's uptime, since the time of day may be set at any moment; the times of day
+of all hosts that share a ledger must agree to within a lease's length.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from resources.errors import LedgerError
 from resources.ledger_store import Store, leases
-from resources.processes import is_gone, this_process
+from resources.processes import is_gone, shares_our_clock, this_process
 
 _FIRST_POLL, _LAST_POLL = 0.01, 0.5
 """Seconds between two tries to take a lease that somebody holds; doubled from first to last."""
@@ -39,6 +41,31 @@ class LeaseLost(LedgerError):
     """The lease ran out and somebody else took it: nothing may be committed under it."""
 
 
+@dataclass(frozen=True)
+class Clocks:
+    """The clocks by which leases run out."""
+
+    now: Callable[[], datetime]
+    """The time of day, UTC: what processes of different hosts have in common."""
+    uptime: Callable[[], float] = time.monotonic
+    """Seconds since the host was started, alike in all its processes; nobody can set it."""
+
+    def expiry(self, seconds: float) -> dict[str, object]:
+        """The columns that say when a lease runs out that is taken or renewed now."""
+        return {
+            "expires_at": self.now() + timedelta(seconds=seconds),
+            "expires_uptime": self.uptime() + seconds,
+        }
+
+    def is_over(self, found: Row[Any]) -> bool:
+        """Whether the lease of that row has run out, or its holder is gone."""
+        if is_gone(found.process):
+            return True
+        if found.expires_uptime is not None and shares_our_clock(found.process):
+            return bool(found.expires_uptime <= self.uptime())
+        return bool(found.expires_at <= self.now())
+
+
 @dataclass(eq=False)
 class Lease:
     """A lease while it is held; made by `Ledger.lease`."""
@@ -49,7 +76,7 @@ class Lease:
     """The fencing token: higher than that of everybody who held this lease before."""
     seconds: float
     store: Store = field(repr=False)
-    now: Callable[[], datetime] = field(repr=False)
+    clocks: Clocks = field(repr=False)
 
     def check(self) -> None:
         """Renew the lease. Raises LeaseLost if somebody else has taken it."""
@@ -58,7 +85,7 @@ class Lease:
 
     def check_in(self, connection: Connection) -> None:
         """The same inside a transaction, which then commits only while the lease is held."""
-        if not self._extend(connection, self.now() + timedelta(seconds=self.seconds)):
+        if not self._extend(connection, self.seconds):
             raise LeaseLost(
                 f"lost the lease for {self.purpose}: it was not renewed within {self.seconds:g} "
                 "seconds and somebody else took it",
@@ -69,11 +96,12 @@ class Lease:
     def give_back(self) -> None:
         """Let others take it at once. Nothing happens if it was lost."""
         with self.store.writing() as connection:
-            self._extend(connection, self.now() - timedelta(seconds=1))
+            self._extend(connection, -1)
 
-    def _extend(self, connection: Connection, until: datetime) -> bool:
+    def _extend(self, connection: Connection, seconds: float) -> bool:
         mine = and_(_named(self.account, self.purpose), leases.c.token == self.token)
-        return connection.execute(update(leases).where(mine).values(expires_at=until)).rowcount == 1
+        renewed = update(leases).where(mine).values(**self.clocks.expiry(seconds))
+        return connection.execute(renewed).rowcount == 1
 
 
 @contextmanager
@@ -84,12 +112,11 @@ def hold(
     *,
     seconds: float,
     wait: float,
-    now: Callable[[], datetime],
+    clocks: Clocks,
 ) -> Iterator[Lease]:
     """Hold a lease for the length of a block. Raises LeaseHeld after trying for `wait` seconds."""
-    lease = Lease(
-        account, purpose, _take(store, account, purpose, seconds, wait, now), seconds, store, now
-    )
+    token = _take(store, account, purpose, seconds, wait, clocks)
+    lease = Lease(account, purpose, token, seconds, store, clocks)
     over = threading.Event()
     heart = threading.Thread(target=_beat, args=(lease, over), name="lease", daemon=True)
     heart.start()
@@ -117,12 +144,12 @@ def _take(
     purpose: str,
     seconds: float,
     wait: float,
-    now: Callable[[], datetime],
+    clocks: Clocks,
 ) -> int:
     give_up = time.monotonic() + wait
     pause = _FIRST_POLL
     while True:
-        token = _try(store, account, purpose, seconds, now())
+        token = _try(store, account, purpose, seconds, clocks)
         if token is not None:
             return token
         left = give_up - time.monotonic()
@@ -132,19 +159,19 @@ def _take(
         pause = min(2 * pause, _LAST_POLL)
 
 
-def _try(store: Store, account: str, purpose: str, seconds: float, now: datetime) -> int | None:
+def _try(store: Store, account: str, purpose: str, seconds: float, clocks: Clocks) -> int | None:
     """The token of the lease, or None if somebody holds it."""
     values = {
         "holder": f"{socket.gethostname()} process {os.getpid()}",
         "process": this_process(),
-        "taken_at": now,
-        "expires_at": now + timedelta(seconds=seconds),
+        "taken_at": clocks.now(),
+        **clocks.expiry(seconds),
     }
     with store.writing() as connection:
         found = connection.execute(select(leases).where(_named(account, purpose))).one_or_none()
         if found is None:
             return _first(connection, {"account": account, "purpose": purpose, **values})
-        if found.expires_at > now and not is_gone(found.process):
+        if not clocks.is_over(found):
             return None
         unchanged = and_(_named(account, purpose), leases.c.token == found.token)
         taking = update(leases).where(unchanged).values(token=found.token + 1, **values)

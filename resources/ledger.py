@@ -9,10 +9,11 @@ Importing it imports SQLAlchemy, a quarter of a second: commands that need no le
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -24,10 +25,13 @@ from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, runs
 from resources.redaction import redact
+from resources.registrations import Registrations
 
 __all__ = ["Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
 
-KINDS = frozenset({"changes", "history", "presence", "normalise", "publish", "replay", "compact"})
+KINDS = frozenset(
+    {"changes", "history", "presence", "normalise", "publish", "replay", "compact", "push"}
+)
 OUTCOMES = frozenset({"running", "succeeded", "failed"})
 NUMBERS = frozenset(
     {
@@ -61,13 +65,8 @@ class Freshness:
     last_failure: datetime | None = None
     error: str | None = None
     """What the last failure said."""
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last run to finish failed."""
-        if self.last_failure is None:
-            return False
-        return self.last_success is None or self.last_failure > self.last_success
+    is_failing: bool = field(default=False, compare=False)
+    """Whether the newest run that has ended failed: by the order of runs, not by the clock."""
 
 
 class Ledger:
@@ -77,14 +76,24 @@ class Ledger:
     """
 
     def __init__(
-        self, url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        url: str,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        uptime: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens the ledger, and makes it where there is none.
+
+        `now` is the time of day, `uptime` the seconds since this host was started: the first may
+        be set at any moment, and stamps; the second decides which lease has run out.
 
         Raises ConfigurationError for an unusable URL, LedgerError for a ledger of another version.
         """
         self._store = Store(url)
         self._now = now
+        self._clocks = leasing.Clocks(now, uptime)
+        self.registrations = Registrations(self._store, now)
+        """What was sent outward; see `resources/registrations.py`."""
 
     def close(self) -> None:
         self._store.close()
@@ -131,7 +140,7 @@ class Ledger:
         Raises LeaseHeld, saying who holds it since when, if it cannot be had within `wait` seconds.
         """
         return leasing.hold(
-            self._store, account, purpose, seconds=seconds, wait=wait, now=self._now
+            self._store, account, purpose, seconds=seconds, wait=wait, clocks=self._clocks
         )
 
     def start_run(self, account: str, kind: str, run_id: str | None = None) -> str:
@@ -151,7 +160,13 @@ class Ledger:
                     "give every account and kind a run id of its own",
                 )
             afresh = {column.name: None for column in runs.columns if column.name in NUMBERS}
-            values = {"started_at": self._now(), "finished_at": None, "outcome": "running"}
+            newest = connection.execute(select(func.max(runs.c.ordinal))).scalar()
+            values = {
+                "ordinal": (newest or 0) + 1,
+                "started_at": self._now(),
+                "finished_at": None,
+                "outcome": "running",
+            }
             key = {"run_id": run_id}
             rest = {"account": account, "kind": kind, "error": None}
             _put(connection, runs, key, {**afresh, **values, **rest})
@@ -186,34 +201,48 @@ class Ledger:
         with self._store.writing() as connection:
             return connection.execute(update(runs).where(others).values(**values)).rowcount
 
-    def runs(self, limit: int | None = 100, account: str | None = None) -> list[dict[str, Any]]:
-        """Runs, the newest first; keys are the columns of the table. `limit=None`: all."""
-        query = select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id).limit(limit)
+    def runs(
+        self, limit: int | None = 100, account: str | None = None, kind: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Runs, the newest first; keys are the columns of the table but the ordinal.
+
+        `limit=None`: all.
+        """
+        by_age = func.coalesce(runs.c.ordinal, 0).desc(), runs.c.started_at.desc()
+        shown = [column for column in runs.columns if column is not runs.c.ordinal]
+        query = select(*shown).order_by(*by_age, runs.c.run_id).limit(limit)
         if account is not None:
             query = query.where(runs.c.account == account)
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def freshness(self, kind: str = "changes") -> dict[str, Freshness]:
         """Per account: the last success and the last failure of a kind of run."""
+        place = func.coalesce(runs.c.ordinal, 0).label("place")
         newest = func.row_number().over(
-            partition_by=(runs.c.account, runs.c.outcome), order_by=runs.c.finished_at.desc()
+            partition_by=(runs.c.account, runs.c.outcome),
+            order_by=(place.desc(), runs.c.finished_at.desc()),
         )
+        told = runs.c.account, runs.c.outcome, runs.c.finished_at, runs.c.error, place
         ended = (
-            select(
-                runs.c.account, runs.c.outcome, runs.c.finished_at, runs.c.error, newest.label("n")
-            )
+            select(*told, newest.label("n"))
             .where(runs.c.kind == kind, runs.c.finished_at.is_not(None))
             .subquery()
         )
+        oldest_first = (
+            select(ended).where(ended.c.n == 1).order_by(ended.c.place, ended.c.finished_at)
+        )
         found: dict[str, dict[str, Any]] = {}
         with self._store.reading() as connection:
-            for row in connection.execute(select(ended).where(ended.c.n == 1)):
+            for row in connection.execute(oldest_first):
                 of_account = found.setdefault(row.account, {})
-                if row.outcome == "succeeded":
-                    of_account["last_success"] = row.finished_at
-                else:
-                    of_account |= {"last_failure": row.finished_at, "error": row.error}
+                failed = row.outcome != "succeeded"
+                of_account["is_failing"] = failed
+                of_account["last_failure" if failed else "last_success"] = row.finished_at
+                if failed:
+                    of_account["error"] = row.error
         return {account: Freshness(**values) for account, values in sorted(found.items())}
 
     def mark_day(self, account: str, day: date, run_id: str | None = None) -> None:

@@ -27,6 +27,8 @@ class Step:
 
 STEPS: dict[int, Step] = {
     2: Step(columns={"runs": ("announced", "listed")}),
+    3: Step(columns={"leases": ("expires_uptime",), "runs": ("ordinal",)}),
+    4: Step(tables=("registrations",)),
 }
 """Version -> what it added. Without a gap from 2 on."""
 

@@ -53,6 +53,8 @@ _BUSY_SECONDS = 30.0
 
 _READING = "orderloom_reading"
 """Execution option of connections that only read: they begin no transaction on SQLite."""
+_DURABLE = "orderloom_durable"
+"""Execution option of transactions that wait until they are on the disk, on SQLite, too."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -92,6 +94,7 @@ leases = Table(
     Column("token", BigInteger, nullable=False),
     Column("taken_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    Column("expires_uptime", Float),  # the same moment in seconds since the holder's host started
 )
 
 runs = Table(
@@ -100,6 +103,7 @@ runs = Table(
     Column("run_id", String(100), primary_key=True),
     Column("account", String(200), nullable=False),
     Column("kind", String(20), nullable=False),
+    Column("ordinal", BigInteger),  # in the order of their beginning, whatever the clock said
     Column("started_at", Moment, nullable=False),
     Column("finished_at", Moment),
     Column("outcome", String(20), nullable=False),
@@ -132,6 +136,24 @@ backfill_days = Table(
     Column("run_id", String(100)),
 )
 
+registrations = Table(
+    "registrations",
+    METADATA,
+    Column("account", String(200), primary_key=True),
+    Column("external_id", String(250), primary_key=True),
+    Column("order_key", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("body_hash", String(64), nullable=False),
+    Column("body", Text),
+    Column("response", Text),
+    Column("run_id", String(100), nullable=False),
+    Column("intended_at", Moment, nullable=False),
+    Column("known_at", Moment),
+    Column("landed_at", Moment),
+    Column("reason", Text),
+    Index("registrations_by_state", "account", "state", "landed_at"),
+)
+
 
 class Store:
     """Connections to one ledger database. Thread safe; processes may share the database."""
@@ -150,9 +172,13 @@ class Store:
             self._prepare(connection)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that may write; committed at the end, rolled back on an error."""
-        with self._complaints(), self._engine.begin() as connection:
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end, rolled back on an error.
+
+        If `durable` it outlasts a power cut as soon as it is committed.
+        """
+        engine = self._engine.execution_options(**{_DURABLE: durable})
+        with self._complaints(), engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -253,6 +279,8 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     # After a power cut the last commits may be gone, the file stays whole. An older cursor only
     # means reading again.
     connection.execute("PRAGMA synchronous = NORMAL")
+    # Personal data that was deleted is not to linger in free pages.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _set_wal(connection: Any) -> None:
@@ -270,5 +298,9 @@ def _set_wal(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    if not connection.get_execution_options().get(_READING):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(_READING):
+        return
+    level = "FULL" if options.get(_DURABLE) else "NORMAL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {level}")  # of no effect once it has begun
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

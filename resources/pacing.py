@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 
 from resources.budget import Budget
+from resources.told import BUDGET, THROTTLE, Told, Wait
 
-BUDGET = "request budget"
-THROTTLE = "throttled by the API"
+__all__ = ["BUDGET", "RETRY", "THROTTLE", "Clock", "Pacer", "Stopped"]
+
 RETRY = "retry after a fault"
 
 
@@ -42,25 +43,36 @@ class Pacer:
         self._clock = clock
         self._report = report
         self._lock = threading.Lock()
-        self._closed_until = clock.now()
-        self._closed_for = THROTTLE
+        self._told = Told()
+        self._under_way = 0
         self.waited = 0.0
         """Seconds waited for budget and throttling, added up over all threads."""
 
     def turn(self, stop: threading.Event) -> None:
-        """Return when a request may go. Raises Stopped, and whatever the budget raises."""
+        """Return when a request may go. Raises Stopped, and whatever the budget raises.
+
+        Every request that goes is to be reported by `answered`.
+        """
         self._raise_if(stop)
-        while (seconds := self._closed_until - self._clock.now()) > 0:
-            self._wait(seconds, self._closed_for, stop)
-        while (seconds := self._budget.take()) > 0:
-            self._wait(seconds, BUDGET, stop)
+        while (wait := self._take()).seconds > 0:
+            self._wait(wait, stop)
+
+    def answered(self, spare: tuple[int, float] | None = None) -> None:
+        """A request has its answer, or never will. Raises whatever the budget raises.
+
+        `spare`: requests left and seconds until the API counts afresh, where the answer tells.
+        """
+        with self._lock:
+            self._under_way -= 1
+            if spare is not None:
+                self._told.hear(self._clock.now(), *spare)
+        self._budget.answered(spare)
 
     def close_for(self, seconds: float, reason: str) -> None:
-        """Let no request of this account through for so many seconds."""
+        """Let no request through for so many seconds, of whoever shares this budget."""
         with self._lock:
-            until = self._clock.now() + seconds
-            if until > self._closed_until:
-                self._closed_until, self._closed_for = until, reason
+            self._told.close(self._clock.now(), seconds, reason)
+        self._budget.close_for(seconds, reason)
 
     def rest(self, seconds: float, stop: threading.Event) -> None:
         """Wait before trying again what failed. Raises Stopped."""
@@ -68,10 +80,20 @@ class Pacer:
         self._clock.sleep(seconds, stop)
         self._raise_if(stop)
 
-    def _wait(self, seconds: float, reason: str, stop: threading.Event) -> None:
-        self._report(reason, seconds)
+    def _take(self) -> Wait:
+        """The API's own word is kept here too: a budget without a limit keeps none."""
+        with self._lock:
+            wait = self._told.wait(self._clock.now(), self._under_way)
+            if wait.seconds <= 0:
+                wait = self._budget.take()
+            if wait.seconds <= 0:
+                self._under_way += 1
+            return wait
+
+    def _wait(self, wait: Wait, stop: threading.Event) -> None:
+        self._report(wait.reason, wait.seconds)
         start = self._clock.now()
-        self._clock.sleep(seconds, stop)
+        self._clock.sleep(wait.seconds, stop)
         with self._lock:
             self.waited += self._clock.now() - start
         self._raise_if(stop)

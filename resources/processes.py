@@ -26,6 +26,15 @@ def is_gone(name: str) -> bool:
     return _name(int(other[2])) != name
 
 
+def shares_our_clock(name: str) -> bool:
+    """Whether the process of that name runs, or ran, since this host was last started.
+
+    All such processes read the same uptime (`time.monotonic`), which nobody can set.
+    """
+    own, other = this_process().split("/"), name.split("/")
+    return len(own) == len(other) == 4 and own[0] == other[0]
+
+
 def _name(number: int) -> str | None:
     """None if there is no such process, or it has ended and only waits to be collected."""
     try:

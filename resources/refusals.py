@@ -34,10 +34,14 @@ class Fault(Exception):
 class Rejected(ApiError):
     """The API refused a request; asking again would not help."""
 
-    def __init__(self, what: str, where: str, remedy: str, *, status: int = 0) -> None:
+    def __init__(
+        self, what: str, where: str, remedy: str, *, status: int = 0, method: str = ""
+    ) -> None:
         super().__init__(what, where, remedy)
         self.status = status
         """The reply's HTTP status; it may be a 200 where the refusal stands in the body."""
+        self.method = method
+        """That of the request which was refused: a POST may fail at the GET that logs in."""
 
 
 class Throttled(ApiError):
@@ -50,6 +54,11 @@ class Unreachable(ApiError):
     A POST that the API may have received is not sent again.
     """
 
+    def __init__(self, what: str, where: str, remedy: str, *, in_doubt: bool = False) -> None:
+        super().__init__(what, where, remedy)
+        self.in_doubt = in_doubt
+        """True of a POST on which the API may have acted."""
+
 
 class Elsewhere(ApiError):
     """The API points to another host, where its credentials must not go."""
@@ -61,7 +70,10 @@ def rejected(reply: Reply, reason: str | None) -> Rejected:
     if 300 <= reply.status < 400:
         remedy = "correct base_url: the API sends its callers to another address or method"
     words = (reason or reply.excerpt(_EXCERPT) or "without a word")[:_EXCERPT]
-    return Rejected(f"{answered(reply)}: {words}", reply.account, remedy, status=reply.status)
+    return Rejected(
+        f"{answered(reply)}: {words}", reply.account, remedy, status=reply.status,
+        method=reply.method,
+    )  # fmt: skip
 
 
 def unreachable(asked: str, fault: Fault, account: str, tries: int) -> Unreachable:
@@ -74,7 +86,8 @@ def unreachable(asked: str, fault: Fault, account: str, tries: int) -> Unreachab
         remedy = "look in the API whether it arrived before sending it again"
     else:
         remedy = f"run again later; it was tried {tries} times"
-    return Unreachable(f"{asked}: {fault}", account, remedy)
+    in_doubt = fault.sent and asked.startswith("POST ")
+    return Unreachable(f"{asked}: {fault}", account, remedy, in_doubt=in_doubt)
 
 
 def answered(reply: Reply) -> str:

@@ -21,7 +21,15 @@ from resources.lake_files import DataFile
 from resources.warehouse_describe import comments_of, describe, literal, source_views
 from resources.warehouse_plan import Reach, Step
 from schemas.canonical import LAKE
-from schemas.published import GRAINS, HISTORY_DIMENSIONS, INTERNAL, INTERNAL_GRAINS, PUBLISHED
+from schemas.published import (
+    GRAINS,
+    HISTORY_DIMENSIONS,
+    INTERNAL,
+    INTERNAL_GRAINS,
+    MACROS,
+    PUBLISHED,
+    PUBLISHED_VERSION,
+)
 from schemas.status import DIMENSIONS, MEANINGS
 
 CURRENT = ("orders", "order_rows", "order_parties")
@@ -78,6 +86,7 @@ class Build:
         for name, (select, grain, comments) in source_views().items():
             self._con.execute(f"CREATE VIEW {name} AS {select}")
             describe(self._con, name, grain, comments, view=True)
+        self._show_versions()
         self._con.execute("COMMIT")
 
     def bring_up_to_date(self, steps: Sequence[Step]) -> dict[AccountKey, int]:
@@ -90,7 +99,8 @@ class Build:
         for name in CURRENT:
             self._insert(name, f"lake_{name}", "SEMI JOIN newest USING (version_id)")
         self._fill_items()
-        self._fill_history()
+        for name in ("order_status_history", "order_status_events"):
+            self._con.execute(_sql(name))
         self._insert(
             "quarantine",
             "lake_quarantine",
@@ -232,7 +242,7 @@ class Build:
 
     def _supersede(self) -> None:
         """Move what the status history needs of older versions aside, then delete those."""
-        columns = ", ".join(f'"{field.name}"' for field in INTERNAL["superseded"])
+        columns = _of_versions(INTERNAL["superseded"].names)
         for relation in (
             "lake_orders SEMI JOIN (SELECT version_id FROM fresh WHERE NOT is_newest)"
             " USING (version_id)",
@@ -266,23 +276,28 @@ class Build:
                 f" FROM orders SEMI JOIN newest USING (order_key) WHERE LEN({column}) > 0)"
             )
 
-    def _fill_history(self) -> None:
-        columns = ", ".join(
-            f'"{field.name}"'
-            for field in INTERNAL["superseded"]
-            if field.name not in HISTORY_DIMENSIONS
-            and field.name not in HISTORY_DIMENSIONS.values()
-        )
+    def _show_versions(self) -> None:
+        """Make the view of all versions, and the macros that ask about a moment."""
+        coded = {*HISTORY_DIMENSIONS, *HISTORY_DIMENSIONS.values()}
+        schema = pa.schema([f for f in INTERNAL["superseded"] if f.name not in coded])
         codes = ", ".join(
             f"{{'dimension': '{name}', 'code': {name}, 'source_code': {source_code}}}"
             for name, source_code in HISTORY_DIMENSIONS.items()
         )
         selects = (
-            f"SELECT {columns}, [{codes}] AS codes FROM {table} SEMI JOIN newest USING (order_key)"
-            for table in ("orders", "orderloom.superseded")
+            f"SELECT {columns}, [{codes}] AS codes FROM {table}"
+            for table, columns in (
+                ("orders", _of_versions(schema.names)),
+                ("orderloom.superseded", ", ".join(schema.names)),
+            )
         )
-        self._con.execute(f"CREATE TEMP VIEW touched_versions AS {' UNION ALL '.join(selects)}")
-        self._con.execute(_sql("order_status_history"))
+        self._con.execute(_sql("versions") + " UNION ALL ".join(selects))
+        comments = comments_of(schema) | {"codes": "the version's code of every status dimension"}
+        grain = "One row per version of an order, the newest of each and those before."
+        describe(self._con, "orderloom.versions", grain, comments, view=True)
+        self._con.execute(_sql("point_in_time"))
+        for name, meaning in MACROS.items():
+            self._con.execute(f"COMMENT ON MACRO TABLE {name} IS {literal(meaning)}")
 
     def _touched(self) -> dict[AccountKey, int]:
         return {
@@ -302,7 +317,7 @@ def layout() -> Iterable[str]:
         files("resources").joinpath("warehouse_sql").iterdir(), key=lambda e: e.name
     ):
         yield entry.read_text(encoding="utf-8")
-    yield repr((source_views(), MEANINGS))
+    yield repr((PUBLISHED_VERSION, source_views(), MEANINGS, MACROS))
 
 
 def _checks() -> dict[str, str]:
@@ -339,6 +354,12 @@ def _codes(dimension: str) -> list[dict[str, Any]]:
             record["is_sale"] = record["is_revenue"] = code in _SALES
             record["is_purchase"] = code in _PURCHASES
     return records
+
+
+def _of_versions(columns: Iterable[str]) -> str:
+    """Columns of the table of older versions, as selected from whole versions."""
+    own = {"status_events": "orderloom.status_events_of(events) AS status_events"}
+    return ", ".join(own.get(name, f'"{name}"') for name in columns)
 
 
 def _is_wanted(file: DataFile, after: Mapping[AccountKey, int]) -> bool:

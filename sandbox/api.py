@@ -43,6 +43,7 @@ class Allowance:
         self.seconds = seconds
         self.lifted = lifted
         self._lock = threading.Lock()
+        self.refused = 0
         self._began: float | None = None
         self._used = 0
 
@@ -56,6 +57,7 @@ class Allowance:
             if self.lifted:
                 return Taken(allowed=True, remaining=self.requests - 1, resets_in=resets_in)
             if self._used >= self.requests:
+                self.refused += 1
                 return Taken(allowed=False, remaining=0, resets_in=resets_in)
             self._used += 1
             remaining = self.requests - self._used
@@ -71,6 +73,8 @@ class Setup:
     credentials: Mapping[str, str]
     lifted: bool
     repeat: int = 1
+    allowance_seconds: float = 60.0
+    """Length of the window in which requests are counted."""
 
 
 class SandboxApi(ABC):
@@ -88,6 +92,18 @@ class SandboxApi(ABC):
         self.clock = setup.clock
         self.shelf: Shelf[Any] = Shelf(setup.clock)
         self.requests = 0
+        self._allowances: list[Allowance] = []
+
+    @property
+    def refused(self) -> int:
+        """How many requests were refused for being too many."""
+        return sum(allowance.refused for allowance in self._allowances)
+
+    def limit(self, requests: int) -> Allowance:
+        """An allowance of so many requests in a window, lifted where the setup lifts them."""
+        made = Allowance(requests, self.setup.allowance_seconds, lifted=self.setup.lifted)
+        self._allowances.append(made)
+        return made
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.api import Allowance, SandboxApi, Setup, json_bytes
+from sandbox.api import SandboxApi, Setup, json_bytes
 from sandbox.brightpearl_body import STATUSES, stamp
 from sandbox.brightpearl_ids import MOST_IDS, IdSetError, read_id_set, write_id_sets
 from sandbox.brightpearl_orders import timelines
@@ -65,7 +65,7 @@ class BrightpearlApi(SandboxApi):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self._allowance = Allowance(self.requests_per_minute, 60.0, lifted=setup.lifted)
+        self._allowance = self.limit(self.requests_per_minute)
         self._index = Index([])
         self._indexed: dict[str, Version] = {}
         sample = timelines()

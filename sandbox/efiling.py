@@ -58,8 +58,8 @@ class EfilingApi(SandboxApi):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self._by_day = Allowance(BY_DAY, 60, lifted=setup.lifted)
-        self._by_night = Allowance(BY_NIGHT, 60, lifted=setup.lifted)
+        self._by_day = self.limit(BY_DAY)
+        self._by_night = self.limit(BY_NIGHT)
         for story in stories(setup.repeat):
             for at, body in story.versions:
                 self.shelf.put(str(story.order_id), at, body)

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.api import Allowance, SandboxApi, Setup, json_reply
+from sandbox.api import SandboxApi, Setup, json_reply
 from sandbox.feedback_company_checks import complaints, send_times
 from sandbox.feedback_company_orders import Invitation, invitations_of_sample
 from sandbox.world import Body
@@ -48,7 +48,7 @@ class FeedbackCompanyApi(SandboxApi):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self.allowance = Allowance(self.requests_per_minute, 60, lifted=setup.lifted)
+        self.allowance = self.limit(self.requests_per_minute)
         self._tokens: dict[str, datetime] = {}
         self._registered: dict[str, Body] = {}
         self._last_id, self._last_order_id = 5677, 1233
@@ -68,6 +68,20 @@ class FeedbackCompanyApi(SandboxApi):
             Route("/invitations", self._answered(self._list), methods=["GET"]),
             Route("/invitations/{id:int}", self._answered(self._one), methods=["GET"]),
         ]
+
+    def settings(self) -> Body:
+        """A rule by which the gift shop's shipped orders are registered; none are by themselves."""
+        rule: Body = {
+            "from_accounts": ["brightpearl.acme"],
+            "shipping_statuses": ["shipped"],
+            "max_age_days": 3650,
+            "delay": "2 days",
+            "reminder": "7 days",
+            "filtercode": "gift-shop",
+            "exclude_products": ["1000"],
+            "product_url": "https://shop.example/products/{product_id}",
+        }
+        return {"push": rule}
 
     def forget_tokens(self) -> None:
         """Let every token that was given out lose its force."""

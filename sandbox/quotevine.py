@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.api import Allowance, SandboxApi, Setup, json_reply
+from sandbox.api import SandboxApi, Setup, json_reply
 from sandbox.quotevine_checks import documented, refusals, renamed
 from sandbox.quotevine_orders import (
     DOCUMENT_FIELDS,
@@ -68,7 +68,7 @@ class QuotevineApi(SandboxApi):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self.allowance = Allowance(self.requests_per_minute, 60, lifted=setup.lifted)
+        self.allowance = self.limit(self.requests_per_minute)
         self.relationships: Shelf[Body] = Shelf(setup.clock)
         self.orders_of: dict[int, list[int]] = {}
         self.opened_at = setup.clock.now()

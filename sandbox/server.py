@@ -127,8 +127,9 @@ class Sandbox:
 
     `lifted` lifts the request limits, `ticking` lets the clock run, `repeat` repeats the sample
     with new ids for benchmarks, `most` keeps that many orders of each account, evenly chosen, for
-    tests that sync again and again, `sources` names the APIs to be served if not all of them.
-    Raises SandboxStartError if a port cannot be had.
+    tests that sync again and again, `allowance_seconds` is the length of the window in which each
+    API counts requests, `sources` names the APIs to be served if not all of them. Raises
+    SandboxStartError if a port cannot be had.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Sandbox:
         ticking: bool = False,
         repeat: int = 1,
         most: int | None = None,
+        allowance_seconds: float = 60.0,
         sources: Collection[str] = tuple(ACCOUNT_NAMES),
         port: int = 0,
         control_port: int = 0,
@@ -147,7 +149,7 @@ class Sandbox:
         self._ports = (port, control_port)
         with garbage_kept():
             apis = [
-                self._built(kind, lifted=lifted, repeat=repeat)
+                self._built(kind, lifted, repeat, allowance_seconds)
                 for kind in APIS
                 if kind.source in sources
             ]
@@ -191,10 +193,12 @@ class Sandbox:
         if self._thread:
             self._thread.join()
 
-    def _built(self, kind: type[SandboxApi], *, lifted: bool, repeat: int) -> SandboxApi:
+    def _built(
+        self, kind: type[SandboxApi], lifted: bool, repeat: int, allowance_seconds: float
+    ) -> SandboxApi:
         account = f"{kind.source}.{ACCOUNT_NAMES[kind.source]}"
         words = {name: f"sandbox-{name.replace('_', '-')}" for name in kind.credential_names}
-        return kind(Setup(self.clock, account, words, lifted, repeat))
+        return kind(Setup(self.clock, account, words, lifted, repeat, allowance_seconds))
 
     def _listen(self) -> list[socket.socket]:
         sockets: list[socket.socket] = []
@@ -249,6 +253,10 @@ class Sandbox:
     def requests(self, account: str) -> int:
         """How many requests an account has received since the start or the last reset."""
         return self.api(account).requests
+
+    def refused(self, account: str) -> int:
+        """How many requests of an account were refused, since the start, for being too many."""
+        return self.api(account).refused
 
     def reset_requests(self) -> None:
         """Set every account's request count to zero."""

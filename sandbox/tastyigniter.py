@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox import tastyigniter_reply as replies
-from sandbox.api import Allowance, SandboxApi, Setup
+from sandbox.api import SandboxApi, Setup
 from sandbox.tastyigniter_orders import bakery_stories, sales
 from sandbox.tastyigniter_query import Listing, ServerError, listing
 from sandbox.tastyigniter_story import DATA, StatusRow, Story, recorded_stories
@@ -46,7 +46,7 @@ class TastyigniterApi(SandboxApi):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self.allowance = Allowance(replies.REQUESTS_PER_MINUTE, 60, lifted=setup.lifted)
+        self.allowance = self.limit(replies.REQUESTS_PER_MINUTE)
         self.history: dict[str, list[StatusRow]] = {}
         self._row_ids = count(30_000_001)
         self._line_ids = count(20_000_001)

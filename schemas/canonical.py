@@ -23,7 +23,7 @@ from schemas.fields import (
     text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the tables on this page. A lake of another version is refused, never misread."""
 
 PARTITION_COLUMNS = ("source_system", "source_account")
@@ -96,12 +96,15 @@ CUSTOM_FIELD = pa.struct(
 )
 EVENT = pa.struct(
     [
-        text("event_type", "created, status_changed, invoiced, cancelled, assigned, "
-             "customer_updated, invitation_scheduled, feedback_submitted, deleted, restored"),
+        text("event_type", "created, status_changed, invoiced, closed, cancelled, assigned, "
+             "customer_updated, invitation_scheduled, invitation_sent, invitation_reminded, "
+             "feedback_submitted, deleted, restored"),
         text("dimension", "the status dimension that changed, where one did"),
-        text("code", "the source's code after the event"),
+        text("code", "the source's code after the event; NULL: it gives none with it"),
+        text("canonical_code", "canonical code of the dimension after the event"),
         column("occurred_at", MOMENT, "when it happened, by the source; UTC"),
-        column("valid_from_utc", MOMENT, "since when the code holds; UTC"),
+        column("valid_from_utc", MOMENT, "since when the code holds; where the source names a day "
+               "alone, the end of that day; UTC"),
         column("payload_ok", pa.bool_(), "whether the source confirmed it"),
     ]
 )  # fmt: skip

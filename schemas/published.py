@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from schemas.canonical import CUSTOM_FIELD, INVOICE, TOTAL
+from schemas.canonical import CUSTOM_FIELD, EVENT, INVOICE, TOTAL
 from schemas.fields import MOMENT, TEXT, column, text
 from schemas.status import DIMENSIONS
 
-PUBLISHED_VERSION = 1
+PUBLISHED_VERSION = 2
 """Version of the tables on this page. A file of another version is built anew from the lake."""
 
 HISTORY_DIMENSIONS: dict[str, str] = {
@@ -50,11 +50,13 @@ _STATUS_HISTORY = pa.schema(
         column("valid_from_utc", MOMENT, "since when the code holds, inclusive; UTC",
                required=True),
         column("valid_to_utc", MOMENT, "until when it held, exclusive; UTC; NULL: it still holds"),
-        text("valid_from_basis", "on what valid_from_utc rests: source_updated (the source's stamp "
-             "of the change), source_created (never changed since the source created it), "
-             "observed (when it was received, the source's stamp saying nothing)", required=True),
-        column("observed_at", MOMENT, "when the first version with this code was received; UTC",
-               required=True),
+        text("valid_from_basis", "on what valid_from_utc rests: source_event (the source says since "
+             "when), source_updated (the source's stamp of the order's last change), source_created "
+             "(never changed since the source created it), observed (when it was received, or when "
+             "it must have begun at the latest, the source's stamps saying nothing)",
+             required=True),
+        column("observed_at", MOMENT, "when the first version that told of this code was received; "
+               "UTC", required=True),
         text("run_id", "the run that landed that version", required=True),
         column("landing_seq", pa.int64(), "landing sequence of that version",
                required=True),
@@ -67,7 +69,7 @@ _RUNS = pa.schema(
     [
         text("run_id", "id of the run; unique", required=True),
         text("account", "account.key of dim_account; NULL: a run of no single account"),
-        text("kind", "changes, history, presence, normalise, publish, replay, compact",
+        text("kind", "changes, history, presence, normalise, publish, replay, compact, push",
              required=True),
         column("started_at", MOMENT, "when it started; UTC", required=True),
         column("finished_at", MOMENT, "when it finished; UTC; NULL: it has not"),
@@ -169,14 +171,26 @@ GRAINS: dict[str, str] = {
     "order_totals": "One row per total that the source itemises for an order.",
     "order_custom_fields": "One row per order and field that the account itself defined.",
     "order_status_history": "One row per order, dimension and stretch of time in which its code "
-    "did not change; stretches do not overlap. A stretch is empty where the source stamps two "
-    "changes alike.",
+    "did not change; stretches do not overlap. A stretch is empty where the source's moments leave "
+    "no time to a code that was received.",
     "runs": "One row per run that was known when the file was published.",
     "dim_account": "One row per account.",
     "dim_date": "One row per day, in whole years, from the first to the last date in orders.",
     **{f"dim_{name}": f"One row per canonical code of {name}." for name in sorted(DIMENSIONS)},
 }
 """What one row is, of every published table that is not a mart."""
+
+_MOMENT = (
+    " A TIMESTAMP is UTC; a DATE is its first moment, so ask for the next day to have a day's end."
+)
+MACROS: dict[str, str] = {
+    "status_on": "What was true at a moment, as is known now: one row per order and status "
+    "dimension. SELECT * FROM status_on(TIMESTAMP '2026-11-01 12:00')." + _MOMENT,
+    "status_believed_on": "What was held to be true at a moment, by what had been received until "
+    "then: one row per order and status dimension. What is received later changes none of it. "
+    "SELECT * FROM status_believed_on(TIMESTAMP '2026-11-01 12:00')." + _MOMENT,
+}
+"""Macros of the published file that answer like tables, and what they answer."""
 
 PUBLICATION = pa.schema(
     [
@@ -201,6 +215,9 @@ BUILD = pa.schema(
                required=True),
     ]
 )  # fmt: skip
+_STATUS_EVENT = pa.struct(
+    [EVENT.field(n) for n in ("dimension", "code", "canonical_code", "valid_from_utc")]
+)
 SUPERSEDED = pa.schema(
     [
         *_ORDER,
@@ -210,6 +227,9 @@ SUPERSEDED = pa.schema(
         column("updated_at", MOMENT, "when the source last changed the record; UTC"),
         column("last_seen_at", MOMENT, "when this version was received; UTC", required=True),
         text("run_id", "the run that landed this version", required=True),
+        column("is_deleted", pa.bool_(), "true: this version is a tombstone", required=True),
+        column("status_events", pa.list_(_STATUS_EVENT), "the events of this version that say "
+               "since when a status holds; NULL: none"),
         *(
             field
             for name, source_code in HISTORY_DIMENSIONS.items()
@@ -219,7 +239,7 @@ SUPERSEDED = pa.schema(
             )
         ),
     ]
-)
+)  # fmt: skip
 INTERNAL: dict[str, pa.Schema] = {
     "publication": PUBLICATION,
     "build": BUILD,
@@ -231,6 +251,6 @@ INTERNAL_GRAINS: dict[str, str] = {
     "publication": "One row per account: how far it is published.",
     "build": "One row about the file.",
     "superseded": "One row per version that is not the newest of its order, as far as the status "
-    "history needs it.",
+    "history and the macro status_believed_on need it.",
 }
 """What one row of those tables is."""

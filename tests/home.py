@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from assets.pull import Pull
+from assets.sweeping import Swept
 from assets.workshop import Workshop
 from resources.accounts import Account
 from sandbox.server import Sandbox
@@ -46,6 +47,18 @@ class Pulls:
         pull = self.workshop.puller.changes(account, f"run-{self._runs}-{key}")
         self.workshop.normaliser(account).drain()
         return pull
+
+    def sweep(self, key: str, *, accept_mass_deletion: bool = False) -> Swept:
+        """One sweep of one account, without publishing."""
+        self._runs += 1
+        account = self.account(key)
+        pull = self.workshop.puller.presence(
+            account, f"run-{self._runs}-{key}", accept_mass_deletion=accept_mass_deletion
+        )
+        assert pull.swept is not None
+        assert pull.requests == pull.least_requests
+        self.workshop.normaliser(account).drain()
+        return pull.swept
 
 
 @contextmanager

@@ -273,8 +273,8 @@ def test_everything_written_is_flushed(lake: Lake, monkeypatch: pytest.MonkeyPat
 def test_a_table_of_another_schema_version_is_refused(lake: Lake) -> None:
     add(lake, 1, order("1", 1))
     log = Path(lake.url, "orders", "_delta_log", f"{0:020d}.json")
-    log.write_text(log.read_text().replace('schemaVersion":"1"', 'schemaVersion":"2"'))
-    with pytest.raises(LakeError, match=r"schema version 2, this program's is 1 .*orders"):
+    log.write_text(log.read_text().replace('schemaVersion":"2"', 'schemaVersion":"1"'))
+    with pytest.raises(LakeError, match=r"schema version 1, this program's is 2 .*orders"):
         Lake(lake.url).committed("orders", "x")
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -201,12 +202,12 @@ def test_a_run_that_died_between_two_tables_is_completed(
     landing.land([_record(n, _order(n)) for n in (1, 2)] + [_record(None, b"{}")])
     append, calls = lake.append, 0
 
-    def dying(table: str, data: pa.Table, *, stage: str, batch: int) -> bool:
+    def dying(table: str, data: pa.Table, **rest: Any) -> bool:
         nonlocal calls
         if calls == written:
             raise KeyboardInterrupt
         calls += 1
-        return append(table, data, stage=stage, batch=batch)
+        return append(table, data, **rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(lake, "append", dying)

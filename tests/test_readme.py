@@ -1,4 +1,4 @@
-"""What README.md and docs/sandbox.md tell people to type, typed."""
+"""What README.md and the pages in docs tell people to type, typed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import tenacity
 
 from assets.sources import all_sources
+from assets.sources.feedback_company_rule import PushRule
 from pipelines.cli import main
 from resources.accounts import load_accounts
 from sandbox.server import Sandbox
@@ -27,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SANDBOX = (ROOT / "docs/sandbox.md").read_text(encoding="utf-8")
+PUSH = (ROOT / "docs/push.md").read_text(encoding="utf-8")
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -39,9 +42,9 @@ def _commands(text: str) -> list[str]:
 
 
 STAYING = ("ui", "sandbox")
-ORDERLOOM = [each for each in _commands(README + SANDBOX) if "bin/orderloom" in each]
+ORDERLOOM = [each for each in _commands(README + SANDBOX + PUSH) if "bin/orderloom" in each]
 PASSING = [each for each in ORDERLOOM if shlex.split(each)[1] not in STAYING]
-OTHERS = [each for each in _commands(README + SANDBOX) if "bin/orderloom" not in each]
+OTHERS = [each for each in _commands(README + SANDBOX + PUSH) if "bin/orderloom" not in each]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,24 @@ def test_the_accounts_example_is_accepted(tmp_path: Path) -> None:
     file.write_text(_blocks(README, "toml")[0], encoding="utf-8")
     kinds = {name: each.kind() for name, each in all_sources().items()}
     assert load_accounts(file, kinds).keys() == ("brightpearl.acme",)
+
+
+def test_the_rule_of_a_push_is_accepted_and_shows_the_defaults() -> None:
+    (text,) = _blocks(PUSH, "toml")
+    given = tomllib.loads(text)["feedback_company"]["reviews"]["push"]
+    shown = PushRule.model_validate(given)
+    assert set(given) == set(PushRule.model_fields)
+    least = PushRule(from_accounts=["a.b"], delay=shown.delay)
+    for name in ("shipping_statuses", "order_statuses", "order_types", "max_age_days"):
+        assert getattr(shown, name) == getattr(least, name)
+
+
+def test_the_question_about_registrations_runs(surroundings: dict[str, str]) -> None:
+    (sql,) = _blocks(PUSH, "sql")
+    done = subprocess.run(
+        [BIN / "orderloom", "query", sql], env=surroundings, capture_output=True, check=False
+    )
+    assert done.returncode == 0
 
 
 def test_the_table_of_commands_is_complete() -> None:

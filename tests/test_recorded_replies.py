@@ -60,9 +60,14 @@ def test_the_documented_invitation() -> None:
     assert found.order["invitation_status"] == "reminder_sent"
     assert found.order["rows_state"] == "not_supplied"
     assert found.order["created_at"].isoformat() == "2018-04-01T00:00:00+00:00"
-    [event] = found.order["events"]
-    assert event["event_type"] == "invitation_scheduled"
-    assert event["occurred_at"] == found.order["created_at"]
+    assert [
+        (event["event_type"], event["canonical_code"], event["valid_from_utc"].isoformat())
+        for event in found.order["events"]
+    ] == [
+        ("invitation_scheduled", "scheduled", "2018-04-01T00:00:00+00:00"),
+        ("invitation_sent", "sent", "2018-04-01T00:00:00+00:00"),
+        ("invitation_reminded", "reminder_sent", "2018-04-08T00:00:00+00:00"),
+    ]
     assert found.extra == {
         "order_id": 1234,
         "send_at": "2018-04-01T00:00:00Z",

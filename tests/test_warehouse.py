@@ -174,15 +174,15 @@ def test_a_stretch_begins_where_the_source_can_be_believed(home: Home) -> None:
 
 
 def test_stretches_never_overlap(home: Home) -> None:
-    """Received late: the clock of the machine that received the second version was behind."""
+    """The clock of the machine that received the second version was an hour behind."""
     land(home.lake, **whole("1", 1, order_status="open", last_seen_at=START, created_at=None))
     behind = {"last_seen_at": START - timedelta(hours=1), "updated_at": START - timedelta(hours=2)}
     land(home.lake, **whole("1", 2, order_status="problem", **behind))
     land(home.lake, **whole("1", 3, order_status="completed"))
     home.publish()
     assert [row[2:] for row in status_history(home, "order_status")] == [
-        (at(0), at(0), "observed", False),
-        (at(0), at(3), "observed", False),
+        (at(-60), at(-60), "observed", False),
+        (at(-60), at(3), "observed", False),
         (at(3), None, "observed", True),
     ]
 

@@ -7,13 +7,15 @@ landing and normalising (assets/landing, assets/normalise), anything of Dagster.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from resources.accounts import Account, AccountKind, AccountSettings
 from resources.api import Api, Reply
+from resources.budget import BudgetError
+from resources.errors import ApiError
 
 Item = TypeVar("Item")
 Cursor = dict[str, Any]
@@ -58,6 +60,54 @@ class Presence:
     """Orders that the answer names, known or not."""
     fetched_at: datetime
     """When the reply arrived, UTC."""
+
+
+class Unfit(Exception):
+    """An order that an API would not take; the text says why, without personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedOrder:
+    """What the marts say of an order that may be pushed."""
+
+    order_key: str
+    order_number: str | None
+    placed_on: date
+    email: str | None
+    full_name: str | None
+    rows_state: str
+    products: Sequence[Mapping[str, str | None]]
+    """product_id, product_name, sku, gtin, product_url and image_url of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One order as it is sent."""
+
+    external_id: str
+    """What the API knows it by."""
+    order_key: str
+    body: bytes
+    """The exact JSON bytes."""
+    notes: tuple[str, ...] = ()
+    """What was left out of it, and why."""
+
+
+OutcomeState = Literal["accepted", "refused", "uncertain", "unsent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one order that was sent."""
+
+    external_id: str
+    state: OutcomeState
+    """`uncertain`: the API may have acted on it; `unsent`: it certainly has not."""
+    reason: str | None = None
+    response: bytes | None = None
+    """The reply's JSON, where it was accepted."""
+    error: ApiError | BudgetError | None = None
+    """What speaks against sending further ones, where it is `unsent`."""
 
 
 class Until:
@@ -164,22 +214,33 @@ class Source(ABC):
         """
         raise NotImplementedError(f"{self.name} cannot tell what is still there")
 
+    # The way outward.
+
+    def outgoing(self, account: Account, order: PublishedOrder) -> Outgoing:
+        """An order as the API takes it. Raises Unfit."""
+        raise NotImplementedError(f"{self.name} takes no orders")
+
+    def push(self, api: Api, orders: Iterable[Outgoing]) -> Iterator[Outcome]:
+        """Send these. Each order is drawn, sent once and its outcome yielded before the next.
+
+        Whoever hands in the orders notes each as about to be sent when it is drawn. A request that
+        the API may have acted on is not repeated.
+        """
+        raise NotImplementedError(f"{self.name} takes no orders")
+
 
 UNCERTAIN = timedelta(days=1)
 """Where it is not known when the last run read: orders stamped so recently are read again."""
-Window = tuple[datetime, datetime]
-"""Two moments, both included."""
 
 
-def unsettled(cursor: Cursor | None, name: str, until: Until) -> Window:
-    """The window of stamps under which changes may have followed that no run has seen.
+def settled_before(cursor: Cursor | None, name: str, until: Until) -> datetime:
+    """Under a stamp before this moment, every change has been seen.
 
-    It begins with the run whose `asked_at` the cursor keeps under `name`, and ends with this one:
-    a stamp still in the future does not have its order read again by every run.
+    It is the `asked_at` that the cursor keeps under `name`; of what is stamped then or later, the
+    run that kept it may have read less than happened under that stamp.
     """
     noted = (cursor or {}).get(name)
-    began = datetime.fromisoformat(noted) if noted else until.asked_at - UNCERTAIN
-    return began, until.asked_at
+    return datetime.fromisoformat(noted) if noted else until.asked_at - UNCERTAIN
 
 
 def pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

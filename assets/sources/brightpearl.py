@@ -22,10 +22,9 @@ from assets.sources.base import (
     Record,
     Source,
     Until,
-    Window,
     pieces,
     seconds_of,
-    unsettled,
+    settled_before,
 )
 from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
 from resources.accounts import Account
@@ -121,7 +120,7 @@ class Brightpearl(Source):
         updated = self._search(api, "updatedOn", since)
         found.extend(row for row in updated if row.order_id not in seen)
         name = "watermark" if cursor and "asked_at" not in cursor else "asked_at"
-        fresh = _not_yet_landed(api, found, unsettled(cursor, name, until))
+        fresh = _not_yet_landed(api, found, settled_before(cursor, name, until))
         wanted = sorted(fresh, key=lambda row: (_moment(row), row.order_id))
         reached = {"watermark": until.moment.isoformat(), "asked_at": until.asked_at.isoformat()}
         if not wanted:
@@ -223,7 +222,7 @@ def _end(api: Api) -> str:
     return _text(api.first_server_time + timedelta(seconds=1))
 
 
-def _not_yet_landed(api: Api, found: Sequence[Found], window: Window) -> list[Found]:
+def _not_yet_landed(api: Api, found: Sequence[Found], settled: datetime) -> list[Found]:
     """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET."""
     ids = [str(row.order_id) for row in found]
     landed, missed = api.known.values(["$.updatedOn", "$.createdOn"], ids), api.known.missed(ids)
@@ -232,9 +231,7 @@ def _not_yet_landed(api: Api, found: Sequence[Found], window: Window) -> list[Fo
         stamps = landed.get(str(row.order_id))
         if stamps is None or row.stamp is None or str(row.order_id) in missed:
             return True
-        if window[0] <= row.stamp <= window[1]:
-            return True
-        return _moment_or_none(stamps[0] or stamps[1]) != row.stamp
+        return row.stamp >= settled or _moment_or_none(stamps[0] or stamps[1]) != row.stamp
 
     return [row for row in found if is_new(row)]
 

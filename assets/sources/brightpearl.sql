@@ -198,6 +198,10 @@ SELECT
         list_transform(map_entries(o.customFields), lambda f: custom_field(f.key, f.value)),
         list_transform(o.nullCustomFields, lambda c: custom_field(c, CAST(NULL AS JSON)))
     ) AS custom_fields,
+    present([
+        IF(is_mapped('order_status', o.orderStatus.orderStatusId), NULL,
+            event_of('closed', o.closedOn, 'order_status', NULL, canonical := 'completed'))
+    ]) AS events,
     to_json({
         'channelt_id': whole_of(reference_of(o.assignment.current.channeltId)),
         'project_id': whole_of(reference_of(o.assignment.current.projectId)),
@@ -218,10 +222,8 @@ SELECT
         CASE WHEN s.odd_tax THEN 'row_tax' END,
         CASE WHEN s.odd_currency THEN 'row_currency' END,
         unmapped('order_type', o.orderTypeCode),
-        CASE
-            WHEN NOT is_mapped('order_status', o.orderStatus.orderStatusId)
-            THEN 'unmapped_code:order_status'
-        END,
+        IF(is_mapped('order_status', o.orderStatus.orderStatusId), NULL,
+            'unmapped_code:order_status'),
         unmapped('payment_status', o.orderPaymentStatus),
         unmapped('shipping_status', o.shippingStatusCode),
         unmapped('allocation_status', o.allocationStatusCode),

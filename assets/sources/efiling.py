@@ -19,7 +19,7 @@ import msgspec
 from pydantic import Field, Strict
 
 from assets.mapping import code_map
-from assets.sources.base import Batch, Cursor, Presence, Source, Until, Window, unsettled
+from assets.sources.base import Batch, Cursor, Presence, Source, Until, settled_before
 from assets.sources.efiling_lines import changed
 from assets.sources.efiling_pages import ORDERS, PAGE, Listed, listing
 from resources.accounts import Account, AccountSettings
@@ -149,8 +149,8 @@ class Efiling(Source):
         while True:
             following = first + timedelta(days=LOAD_DAYS)
             orders = listing(api, created(first, following - timedelta(days=1)))
-            window = partial(unsettled, cursor, "asked_at", until)
-            for batch in self._batches(api, orders, set(), window):
+            settled = partial(settled_before, cursor, "asked_at", until)
+            for batch in self._batches(api, orders, set(), settled):
                 if not began:
                     began = _now(api, until)
                     yield Batch([], {"loaded_to": first.isoformat(), **began})
@@ -166,15 +166,15 @@ class Efiling(Source):
         settings = cast("EfilingSettings", api.account.settings)
         since = date.fromisoformat(cursor["read_to"]) - timedelta(days=settings.reread_days)
         seen: set[str] = set()
-        window = partial(unsettled, cursor, "asked_at", until)
-        yield from self._batches(api, listing(api, created(since)), seen, window)
+        settled = partial(settled_before, cursor, "asked_at", until)
+        yield from self._batches(api, listing(api, created(since)), seen, settled)
         today, listed_on = _day(api, until), date.fromisoformat(cursor["listed_on"])
         relist = (today - listed_on).days >= settings.relist_days
         older = created(settings.started_on, since - timedelta(days=1))
         orders = listing(api, older) if relist else still_open(api, since, seen)
         if relist:
-            window = partial(unsettled, cursor, "listed_at", until)
-        yield from self._batches(api, orders, seen, window)
+            settled = partial(settled_before, cursor, "listed_at", until)
+        yield from self._batches(api, orders, seen, settled)
         now = _now(api, until)
         listed = now if relist else {name: cursor[name] for name in BEGAN if name in cursor}
         yield Batch([], {"read_to": today.isoformat(), **listed, "asked_at": now["asked_at"]})
@@ -184,15 +184,15 @@ class Efiling(Source):
         api: Api,
         orders: Iterator[Listed],
         seen: set[str],
-        window: Callable[[], Window] | None,
+        settled: Callable[[], datetime] | None,
     ) -> Iterator[Batch]:
         """The changed ones of the orders not yet seen, with their lines.
 
-        `window` is asked after the first reply: see `changed`.
+        `settled` is asked after the first reply: see `changed`.
         """
         fresh = _unseen(orders, seen)
         while piece := list(islice(fresh, self.batch_size)):
-            records = list(changed(api, piece, window() if window else None))
+            records = list(changed(api, piece, settled() if settled else None))
             if records:
                 yield Batch(records)
 

@@ -149,7 +149,7 @@ SELECT
     present([
         event_of('created', created, NULL, NULL),
         event_of('invoiced', invoiced, NULL, NULL),
-        event_of('cancelled', cancelled, NULL, NULL)
+        event_of('cancelled', cancelled, 'order_status', NULL, canonical := 'cancelled')
     ]) AS events,
     to_json({'mlc_status': text_of(o.mlc_status)}) AS source_fields,
     present([

@@ -14,12 +14,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from assets.sources.base import Record, Window
+from assets.sources.base import Record
 from assets.sources.efiling_pages import ORDERS, Listed, Unreadable, array_in, items_in
 from resources.api import Api, NotJson, Reply, Unreachable
 
 LOST_LINES = 3
 """Orders in a row whose lines cannot be had before the API is taken to be down."""
+
+
+_HOUR = timedelta(hours=1)
 
 
 class Updated(msgspec.Struct):
@@ -36,11 +39,11 @@ class Landed(msgspec.Struct):
     orderlines_state: str
 
 
-def changed(api: Api, orders: Sequence[Listed], window: Window | None) -> Iterator[Record]:
+def changed(api: Api, orders: Sequence[Listed], settled: datetime | None) -> Iterator[Record]:
     """Those that differ from what is landed, or whose lines are not complete, with their lines.
 
     Lines may be edited again in the second in which they were read, and the order then looks the
-    same: where it was updated within the window, its lines are read again.
+    same: where it was updated at the moment `settled` or later, its lines are read again.
     """
     ids = [each.order_id for each in orders if each.order_id is not None]
     landed = {key: _read_landed(body) for key, body in api.known.bodies(ids).items()}
@@ -50,7 +53,7 @@ def changed(api: Api, orders: Sequence[Listed], window: Window | None) -> Iterat
         old = landed.get(each.order_id or "")
         if old is None or each.order_id in missed:
             return False
-        if window and _is_updated_in(each.body, window, api.account.zone):
+        if settled and _is_updated_since(each.body, settled, api.account.zone):
             return False
         return old.orderlines_state == "complete" and bytes(old.order) == each.body
 
@@ -104,18 +107,13 @@ def _read_landed(body: bytes) -> Landed | None:
         return None
 
 
-def _is_updated_in(order: bytes, window: Window, zone: ZoneInfo) -> bool:
-    """Whether `updated_at`, YmdHis in the account's zone, may lie in a window."""
+def _is_updated_since(order: bytes, moment: datetime, zone: ZoneInfo) -> bool:
+    """Whether `updated_at`, YmdHis in the account's zone, may be this moment or later."""
     try:
         updated_at = str(msgspec.json.decode(order, type=Updated).updated_at)
     except msgspec.ValidationError:
         return False
-    # In the hour that autumn repeats, later stamps may be lower.
-    (first, last), hour = window, timedelta(hours=1)
-    early, late = first.astimezone(zone), (first + hour).astimezone(zone)
-    first -= hour if late.utcoffset() != early.utcoffset() else timedelta(0)
-    return _ymdhis(first, zone) <= updated_at <= _ymdhis(last + hour, zone)
-
-
-def _ymdhis(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y%m%d%H%M%S}"
+    early, late = (each.astimezone(zone) for each in (moment, moment + _HOUR))
+    if early.utcoffset() != late.utcoffset():
+        early -= _HOUR  # the hour is about to be repeated: later stamps may be lower
+    return updated_at.isdecimal() and updated_at >= f"{early:%Y%m%d%H%M%S}"

@@ -1,22 +1,37 @@
-"""Feedback Company: how to ask for review invitations.
+"""Feedback Company: how to ask for review invitations, and how to register orders for one.
 
-Belongs here: the token, and the list of invitations. Does not belong here: how an invitation or a
-registration is read (`feedback_company.sql`).
+Belongs here: the token, the list of invitations, and what an account says. Does not belong here:
+how an invitation or a registration is read (`feedback_company.sql`), which orders are registered
+(`feedback_company_rule.py`), what of them is sent (`feedback_company_order.py`) and how
+(`feedback_company_send.py`).
 Sources of the facts: API for Developers: Orders (orders can be posted, never read), API for
 Developers: Invitations, and the token as public clients rely on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
-from pydantic import Field, Strict
+from pydantic import Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
 
-from assets.sources.base import Batch, Cursor, Record, Source, Until
+from assets.sources.base import (
+    Batch,
+    Cursor,
+    Outcome,
+    Outgoing,
+    PublishedOrder,
+    Record,
+    Source,
+    Until,
+)
+from assets.sources.feedback_company_order import outgoing
+from assets.sources.feedback_company_rule import PushRule
+from assets.sources.feedback_company_send import register
 from resources.accounts import Account, AccountSettings
 from resources.api import Api, Reply
 from resources.errors import ApiError
@@ -40,6 +55,19 @@ class FeedbackCompanySettings(AccountSettings):
 
     Its flags change without a stamp, so what is younger is read again in every run.
     """
+    push: PushRule | None = None
+    """Which orders are registered for an invitation; None: none."""
+
+    @model_validator(mode="after")
+    def _is_read_again_long_enough(self) -> Self:
+        if self.push is not None and self.push.horizon > timedelta(days=self.reread_days):
+            raise PydanticCustomError(
+                "horizon",
+                "rereads {days} days, but an invitation may change for longer: raise reread_days "
+                "above the longest delay and reminder of push",
+                {"days": self.reread_days},
+            )
+        return self
 
 
 class TokenReply(msgspec.Struct):
@@ -94,7 +122,7 @@ class FeedbackCompany(Source):
     settings: ClassVar[type[AccountSettings]] = FeedbackCompanySettings
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"client_id", "client_secret"}),)
     requests_per_minute: ClassVar[int] = 60
-    ways: ClassVar[frozenset[str]] = frozenset({"changes"})
+    ways: ClassVar[frozenset[str]] = frozenset({"changes", "push"})
     never_stored: ClassVar[frozenset[str]] = frozenset({"request"})
 
     def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
@@ -145,6 +173,16 @@ class FeedbackCompany(Source):
             yield from self._load(api, cursor, until)
         if cursor is not None:
             yield from self._newest(api, datetime.fromisoformat(cursor["read_until"]), until)
+
+    def outgoing(self, account: Account, order: PublishedOrder) -> Outgoing:
+        """A published order as the API takes it. Raises Unfit."""
+        rule: PushRule = account.settings.push  # type: ignore[attr-defined]
+        return outgoing(rule, order)
+
+    def push(self, api: Api, orders: Iterable[Outgoing]) -> Iterator[Outcome]:
+        """Register the orders one by one."""
+        for order in orders:
+            yield register(api, order)
 
     def _load(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:
         """Every page from the one that the cursor names."""

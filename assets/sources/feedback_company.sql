@@ -3,6 +3,7 @@
 -- {"registration": the order as sent, "response": the reply as received}.
 -- Belongs here: what each documented field means. How to ask is in feedback_company.py.
 -- The two cannot be joined: an invitation names another order id than the one that was registered.
+-- Orders are registered by their order key, which so becomes the registration's parent_order_key.
 
 -- section: parsed
 SELECT
@@ -95,6 +96,10 @@ SELECT
     p.order_key,
     p.version_id,
     text_of(r.external_id) AS order_number,
+    CASE
+        WHEN regexp_full_match(r.external_id, '[A-Za-z0-9_.~%-]+(:[A-Za-z0-9_.~%-]+){2}')
+        THEN r.external_id
+    END AS parent_order_key,
     'review_registration' AS order_type,
     moment_of(i.created_at) AS created_at,
     offset_of(i.created_at) AS created_offset_min,
@@ -129,12 +134,37 @@ SELECT
                 'event_type': 'feedback_submitted',
                 'dimension': CAST(NULL AS VARCHAR),
                 'code': CAST(NULL AS VARCHAR),
+                'canonical_code': CAST(NULL AS VARCHAR),
                 'occurred_at': CAST(fetched_at AS TIMESTAMPTZ),
                 'valid_from_utc': CAST(NULL AS TIMESTAMPTZ),
                 'payload_ok': boolean_of(success)
             }
         ]
-        ELSE present([event_of('invitation_scheduled', i.created_at, NULL, NULL)])
+        ELSE present([
+            event_of(
+                'invitation_scheduled',
+                i.created_at,
+                'invitation_status',
+                NULL,
+                canonical := 'scheduled'
+            ),
+            CASE
+                WHEN boolean_of(i.is_sent)
+                THEN event_of(
+                    'invitation_sent', i.send_at, 'invitation_status', NULL, canonical := 'sent'
+                )
+            END,
+            CASE
+                WHEN boolean_of(i.is_reminder_sent)
+                THEN event_of(
+                    'invitation_reminded',
+                    i.send_reminder_at,
+                    'invitation_status',
+                    NULL,
+                    canonical := 'reminder_sent'
+                )
+            END
+        ])
     END AS events,
     CASE
         WHEN is_invitation

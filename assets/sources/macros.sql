@@ -101,6 +101,8 @@ CREATE OR REPLACE MACRO basis_of(x) AS
     END;
 -- The civil date of a moment in the account's zone.
 CREATE OR REPLACE MACRO day_of(t) AS CAST(timezone(getvariable('zone'), t) AS DATE);
+CREATE OR REPLACE MACRO end_of(day) AS
+    zoned_utc(CAST(day + 1 AS TIMESTAMP), getvariable('zone'));
 CREATE OR REPLACE MACRO date_of(x) AS CAST(written_time(x) AS DATE);
 -- The date meant by a stamp: at UTC midnight the UTC date, otherwise the date as written.
 CREATE OR REPLACE MACRO stamp_date(x) AS
@@ -133,18 +135,35 @@ CREATE OR REPLACE MACRO unmapped(dimension, x) AS
     END;
 
 -- What the source itself says happened, and when; event_of gives none without a readable moment.
-CREATE OR REPLACE MACRO event_at(event_type, t, dimension, code) AS
+-- The code is the source's, the canonical one is what it means; one of them may be all there is.
+CREATE OR REPLACE MACRO event_at(event_type, t, dimension, code, canonical := NULL) AS
     {
         'event_type': event_type,
         'dimension': CAST(dimension AS VARCHAR),
         'code': CAST(code AS VARCHAR),
+        'canonical_code': CAST(canonical AS VARCHAR),
         'occurred_at': CAST(t AS TIMESTAMPTZ),
         'valid_from_utc': CASE WHEN dimension IS NOT NULL THEN CAST(t AS TIMESTAMPTZ) END,
         'payload_ok': CAST(NULL AS BOOLEAN)
     };
-CREATE OR REPLACE MACRO event_of(event_type, x, dimension, code) AS
+CREATE OR REPLACE MACRO event_of(event_type, x, dimension, code, canonical := NULL) AS
     CASE
-        WHEN moment_of(x) IS NOT NULL THEN event_at(event_type, moment_of(x), dimension, code)
+        WHEN moment_of(x) IS NOT NULL
+        THEN event_at(event_type, moment_of(x), dimension, code, canonical := canonical)
+    END;
+-- What happened on a civil day: at its end, in the account's zone, the code holds for certain.
+CREATE OR REPLACE MACRO event_on(event_type, day, dimension, canonical) AS
+    CASE
+        WHEN day IS NOT NULL
+        THEN {
+            'event_type': event_type,
+            'dimension': CAST(dimension AS VARCHAR),
+            'code': CAST(NULL AS VARCHAR),
+            'canonical_code': CAST(canonical AS VARCHAR),
+            'occurred_at': CAST(NULL AS TIMESTAMPTZ),
+            'valid_from_utc': end_of(day),
+            'payload_ok': CAST(NULL AS BOOLEAN)
+        }
     END;
 -- A field that the account defined: a scalar, or a choice of {id, value}.
 CREATE OR REPLACE MACRO custom_field(code, x) AS

@@ -98,7 +98,7 @@ class Tour:
     searched: str | None
     """Day of the last finished search, in the account's zone."""
     missing: list[int] = field(default_factory=list)
-    """Relationships that were answered 404."""
+    """Relationships that were answered 404 or, in a sweep, not readably at all."""
     partial: set[int] = field(default_factory=set)
     """Relationships whose list may go on, though no next page is told."""
 
@@ -160,8 +160,11 @@ class Quotevine(Source):
             wanted.setdefault(int(order_id.partition("/")[0]), set()).add(order_id)
         tour = Tour(set(wanted), None)
         for relationship, reply in _first_pages(api, sorted(wanted), tour):
-            records = list(self._orders(api, tour, relationship, reply))
-            if reply.status == 404:
+            try:
+                records = list(self._orders(api, tour, relationship, reply))
+            except ApiError:
+                tour.missing.append(relationship)
+            if relationship in tour.missing:
                 continue
             there = frozenset(each.source_order_id for each in records if each.source_order_id)
             asked = frozenset(wanted[relationship])

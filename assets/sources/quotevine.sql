@@ -120,7 +120,9 @@ SELECT
     text_of(o.delivery_method) AS source_fulfilment_method,
     present([
         event_of('created', o.creation_date, NULL, NULL),
-        event_of('customer_updated', o.last_customer_update, NULL, NULL)
+        event_of('customer_updated', o.last_customer_update, NULL, NULL),
+        event_on('cancelled', late_day, 'order_status', 'cancelled'),
+        event_on('cancelled', late_day, 'shipping_status', 'cancelled')
     ]) AS events,
     to_json({
         'proposal_id': whole_of(o.proposal_id),
@@ -186,7 +188,16 @@ SELECT
             FALSE
         )
     ]) AS faults
-FROM parsed
+FROM (
+    SELECT
+        *,
+        -- A later stamp says nothing of when it was cancelled; an earlier one says it exactly.
+        CASE
+            WHEN moment_of(o.last_update_date) <= end_of(date_of(o.cancellation_date)) THEN NULL
+            ELSE date_of(o.cancellation_date)
+        END AS late_day
+    FROM parsed
+) AS dated
 
 -- section: order_parties
 -- Grain: one party of an order, by role; a party of which nothing is said is left out.

@@ -32,7 +32,12 @@ SELECT
     CASE
         WHEN moment_of(o.order_date_time) IS NOT NULL THEN o.order_date_time
         ELSE strftime(slot_day, '%Y-%m-%d') || ' ' || text_of(o.order_time)
-    END AS slot
+    END AS slot,
+    CASE
+        WHEN status_code IS NULL AND paid IS DISTINCT FROM 'true' THEN 'draft'
+        WHEN status_entry.label <> text_of(o.status_name) THEN 'unknown'
+        ELSE code_of('order_status', status_code)
+    END AS order_status
 FROM (
     SELECT
         order_key,
@@ -208,11 +213,7 @@ SELECT
     s.price_mode AS price_mode,
     integer_of(o.total_items) AS declared_item_count,
     text_of(o.payment) AS payment_method,
-    CASE
-        WHEN status_code IS NULL AND paid IS DISTINCT FROM 'true' THEN 'draft'
-        WHEN status_entry.label <> text_of(o.status_name) THEN 'unknown'
-        ELSE code_of('order_status', status_code)
-    END AS order_status,
+    order_status,
     CASE
         WHEN status_code IS NULL AND paid IS DISTINCT FROM 'true' THEN 'derived'
         WHEN status_entry.label <> text_of(o.status_name) THEN 'default'
@@ -223,10 +224,7 @@ SELECT
     code_of('payment_status', paid) AS payment_status,
     code_basis_of('payment_status', paid) AS payment_status_basis,
     text_of(o.processed) AS source_payment_status_code,
-    CASE
-        WHEN is_collection THEN 'not_applicable'
-        ELSE code_of('shipping_status', status_code)
-    END AS shipping_status,
+    IF(is_collection, 'not_applicable', code_of('shipping_status', status_code)) AS shipping_status,
     CASE
         WHEN is_collection THEN 'derived'
         ELSE code_basis_of('shipping_status', status_code)
@@ -243,7 +241,10 @@ SELECT
     s.totals AS totals,
     present([
         event_of('created', created, NULL, NULL),
-        event_of('status_changed', o.status_updated_at, 'order_status', text_of(o.status_id)),
+        event_of('status_changed', o.status_updated_at, 'order_status', text_of(o.status_id),
+            canonical := order_status),
+        IF(is_collection, NULL, event_of('status_changed', o.status_updated_at, 'shipping_status',
+            status_code, canonical := code_of('shipping_status', status_code))),
         event_of('assigned', o.assignee_updated_at, NULL, reference_of(o.assignee_id)),
         event_of('invoiced', o.invoice_date, NULL, NULL)
     ]) AS events,

@@ -1,28 +1,60 @@
 -- Grain: one row per order, dimension and stretch of time in which its code did not change.
--- A version began when the source says, if the source moved its stamp and did not put it into the
--- future; else when the version was received. No version begins before the one landed before it.
-CREATE OR REPLACE TEMP MACRO basis_of(created, updated, previous_updated, received, is_first) AS
-    CASE
-        WHEN updated <= received AND (previous_updated IS NULL OR updated > previous_updated)
-            THEN 'source_updated'
-        WHEN is_first AND updated IS NULL AND created <= received
-            THEN 'source_created'
-        ELSE 'observed'
-    END;
+-- Here: what versions alone tell. A version's code began when the source says that the order was
+-- last changed, if that stamp moved and is not in the future; else when the version was received.
+-- No version begins before the one landed before it, or after a later one was received.
+-- order_status_events.sql does the dimensions of which an order's events tell.
+CREATE OR REPLACE TEMP TABLE touched_versions AS
+SELECT *
+FROM orderloom.versions
+SEMI JOIN newest USING (order_key);
 
-CREATE OR REPLACE TEMP MACRO began(basis, created, updated, received) AS
+CREATE OR REPLACE TEMP MACRO basis_of(created, updated, previous_updated, received, is_first, told)
+AS CASE
+    WHEN updated <= received
+        AND (previous_updated IS NULL OR updated > previous_updated)
+        AND (told IS NULL OR updated >= told)
+        THEN 'source_updated'
+    WHEN is_first AND updated IS NULL AND created <= received AND (told IS NULL OR created >= told)
+        THEN 'source_created'
+    ELSE 'observed'
+END;
+
+CREATE OR REPLACE TEMP MACRO began(basis, created, updated, received, told) AS
     CASE basis
+        WHEN 'source_event' THEN told
         WHEN 'source_updated' THEN updated
         WHEN 'source_created' THEN created
         ELSE received
     END;
 
--- Orders of one version, that is most of them: nothing to compare.
+-- Dimensions of which an order's events tell.
+CREATE OR REPLACE TEMP TABLE told_dimensions AS
+SELECT DISTINCT
+    order_key,
+    e.dimension
+FROM (
+    SELECT
+        order_key,
+        UNNEST(status_events) AS e
+    FROM touched_versions
+    WHERE status_events IS NOT NULL
+) AS unnested;
+
+-- Of orders of one version, that is most of them, what no event tells of: nothing to compare.
 INSERT INTO order_status_history BY NAME
 WITH stamped AS (
     SELECT
-        v.*,
-        basis_of(v.created_at, v.updated_at, NULL, v.last_seen_at, TRUE) AS basis
+        v.* EXCLUDE (codes),
+        CASE
+            WHEN v.status_events IS NULL THEN v.codes
+            ELSE list_filter(
+                v.codes,
+                lambda c: NOT list_contains(
+                    list_transform(v.status_events, lambda e: e.dimension), c.dimension
+                )
+            )
+        END AS codes,
+        basis_of(v.created_at, v.updated_at, NULL, v.last_seen_at, TRUE, NULL) AS basis
     FROM touched_versions AS v
     ANTI JOIN orderloom.superseded USING (order_key)
 )
@@ -31,7 +63,7 @@ SELECT
     source_account,
     order_key,
     UNNEST(codes, recursive := true),
-    began(basis, created_at, updated_at, last_seen_at) AS valid_from_utc,
+    began(basis, created_at, updated_at, last_seen_at, NULL) AS valid_from_utc,
     NULL AS valid_to_utc,
     basis AS valid_from_basis,
     last_seen_at AS observed_at,
@@ -40,37 +72,44 @@ SELECT
     TRUE AS is_current
 FROM stamped;
 
--- Orders of several versions.
+-- Of orders of several versions, what no event tells of. The dimensions share their versions'
+-- moments. seen_by: when the version had been received at the latest, by any clock.
 INSERT INTO order_status_history BY NAME
 WITH placed AS (
     SELECT
         v.*,
         LAG(v.updated_at) OVER landed AS previous_updated_at,
-        ROW_NUMBER() OVER landed = 1 AS is_first
+        ROW_NUMBER() OVER landed = 1 AS is_first,
+        MIN(v.last_seen_at) OVER (
+            PARTITION BY v.order_key
+            ORDER BY v.landing_seq
+            ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS seen_by
     FROM touched_versions AS v
     SEMI JOIN orderloom.superseded USING (order_key)
     WINDOW landed AS (PARTITION BY v.order_key ORDER BY v.landing_seq)
 ),
-stamped AS (
+judged AS (
     SELECT
         *,
-        basis_of(created_at, updated_at, previous_updated_at, last_seen_at, is_first) AS basis,
-        began(basis, created_at, updated_at, last_seen_at) AS stated_at
+        basis_of(created_at, updated_at, previous_updated_at, last_seen_at, is_first, NULL)
+            AS basis,
+        began(basis, created_at, updated_at, last_seen_at, NULL) AS stated_at
     FROM placed
 ),
 ordered AS (
     SELECT
-        s.*,
-        MAX(s.stated_at) OVER (
-            PARTITION BY s.order_key
-            ORDER BY s.landing_seq
+        j.*,
+        MAX(LEAST(j.stated_at, j.seen_by)) OVER (
+            PARTITION BY j.order_key
+            ORDER BY j.landing_seq
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS began_at
-    FROM stamped AS s
+    FROM judged AS j
 ),
 coded AS (
     SELECT
-        o.* EXCLUDE (codes),
+        o.* EXCLUDE (codes, status_events),
         UNNEST(o.codes, recursive := true)
     FROM ordered AS o
 ),
@@ -80,6 +119,7 @@ compared AS (
         LAG(c.code) OVER landed AS previous_code,
         LAG(c.source_code) OVER landed AS previous_source_code
     FROM coded AS c
+    ANTI JOIN told_dimensions USING (order_key, dimension)
     WINDOW landed AS (PARTITION BY c.order_key, c.dimension ORDER BY c.landing_seq)
 ),
 changed AS (
@@ -98,7 +138,7 @@ SELECT
     source_code,
     began_at AS valid_from_utc,
     LEAD(began_at) OVER later AS valid_to_utc,
-    CASE WHEN began_at > stated_at THEN 'observed' ELSE basis END AS valid_from_basis,
+    CASE WHEN began_at = stated_at THEN basis ELSE 'observed' END AS valid_from_basis,
     last_seen_at AS observed_at,
     run_id,
     landing_seq,
