@@ -153,8 +153,9 @@ class Sandbox:
                 for kind in APIS
                 if kind.source in sources
             ]
-        for api in apis if most else ():
-            api.thin(most)
+        for api in apis:
+            if most is not None:
+                api.thin(most)
         self._apis = {api.setup.account: api for api in apis}
         self._servers: list[Server] = []
         self._thread: threading.Thread | None = None

@@ -9,12 +9,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import wraps
 from typing import Any
+
+import pytest
 
 import assets.sources.brightpearl as brightpearl
 import assets.sources.feedback_company as feedback_company
@@ -28,7 +32,9 @@ from assets.reference import reference
 from assets.sources.base import Source
 from assets.sources.efiling import Efiling
 from assets.workshop import Workshop
-from resources import publication
+from resources import pacing, publication
+from resources.budget import Budget
+from resources.errors import OrderloomError
 from resources.lake import Lake
 from resources.ledger import Ledger
 from resources.transport import Transport
@@ -60,6 +66,8 @@ COMMITS: tuple[tuple[Any, str], ...] = (
 )
 """Before and after each of these a process can be killed, and around every request."""
 REQUEST = (Transport, "send")
+FAILED = 3
+"""Exit code of a process whose step failed in an orderly way."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,15 @@ def _backfill(workshop: Workshop, step: Step) -> list[Pull]:
     return pulled
 
 
+def _sweep(workshop: Workshop, step: Step) -> list[Pull]:
+    pulled = []
+    for key in step.accounts:
+        account, accepted = workshop.accounts.get(key), step.kind == "accepted sweep"
+        pulled.append(workshop.puller.presence(account, run_id(), accept_mass_deletion=accepted))
+    _drain(workshop, step)
+    return pulled
+
+
 def _replay(workshop: Workshop, step: Step) -> list[Pull]:
     for key in step.accounts:
         workshop.normaliser(workshop.accounts.get(key)).replay()
@@ -144,20 +161,42 @@ STEPS: dict[str, Callable[[Workshop, Step], list[Pull]]] = {
     "sync": _sync,
     "backfill": _backfill,
     "replay": _replay,
+    "sweep": _sweep,
+    "accepted sweep": _sweep,
     "compact": _compact,
 }
 
 
-def make_small(put: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Make pages and batches small."""
+class Skipping:
+    """Time of which every wait is skipped."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def now(self, _: object = None) -> float:
+        """As `time.monotonic`, and all waits on top."""
+        return time.monotonic() + self.skipped
+
+    def sleep(self, _: object, seconds: float, stop: threading.Event) -> None:
+        """Instead of waiting."""
+        if not stop.is_set():
+            self.skipped += seconds
+
+
+def make_quick(patch: pytest.MonkeyPatch) -> None:
+    """Make pages and batches small, and wait for nothing."""
     for owner, name, value in SMALL:
-        put(owner, name, value)
+        patch.setattr(owner, name, value)
+    skipping = Skipping()
+    patch.setattr(pacing.Clock, "now", lambda _: skipping.now())
+    patch.setattr(pacing.Clock, "sleep", skipping.sleep)
+    patch.setitem(Budget.__init__.__kwdefaults__, "now", skipping.now)
 
 
 def killed(step: Step, place: int, *, at_requests: bool) -> bool:
     """Do a step in a process of its own that is killed at its `place`-th commit or request.
 
-    False where the step was over before it came to that.
+    False where the step was over before it came to that. Raises OrderloomError where it failed.
     """
     context = multiprocessing.get_context("forkserver")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
@@ -165,13 +204,15 @@ def killed(step: Step, place: int, *, at_requests: bool) -> bool:
     child.start()
     child.join(60)
     assert child.exitcode is not None, f"{step} hangs in a process of its own"
+    if child.exitcode == FAILED:
+        raise OrderloomError(f"{step} failed in a process of its own", "tests", "see its output")
     assert child.exitcode in (0, -signal.SIGKILL), f"{step} ended with {child.exitcode}"
     return child.exitcode != 0
 
 
 def _doomed(environment: dict[str, str], step: Step, place: int, at_requests: bool) -> None:
     os.environ.update(environment)
-    make_small()
+    make_quick(pytest.MonkeyPatch())
     left = [place]
 
     def count() -> None:
@@ -182,7 +223,10 @@ def _doomed(environment: dict[str, str], step: Step, place: int, at_requests: bo
     for owner, name in (REQUEST,) if at_requests else COMMITS:
         setattr(owner, name, _counted(getattr(owner, name), count))
     workshop = Workshop()
-    perform(workshop, step)
+    try:
+        perform(workshop, step)
+    except OrderloomError as error:
+        raise SystemExit(FAILED) from error
     workshop.close()
 
 

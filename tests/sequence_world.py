@@ -11,21 +11,25 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pytest
 
 from assets.pull import Pull
+from assets.sweeping import SweepError, can_sweep
 from resources.api import Progress
+from resources.errors import OrderloomError
+from resources.ledger import LeaseHeld
 from sandbox.server import Sandbox
 from schemas.canonical import LAKE
 from tests.home import Pulls, point_at
 from tests.sequence_promise import Discovered, is_loading, may_be_late
-from tests.sequence_steps import Step, killed, make_small, perform
+from tests.sequence_steps import Step, killed, make_quick, perform
 from tests.test_truth import Home, unlike
 from tests.truth import published_id, truths
 
+T = TypeVar("T")
 MOST = 24
 """Orders of each account."""
 WEEK = timedelta(days=7)
@@ -38,12 +42,13 @@ class World:
     def __init__(self, sources: Collection[str]) -> None:
         self._folder = TemporaryDirectory(prefix="sequence-")
         self._patch = pytest.MonkeyPatch()
-        make_small(self._patch.setattr)
+        make_quick(self._patch)
         self.box = Sandbox(most=MOST, sources=sources).__enter__()
         self.workshop = point_at(self.box, Path(self._folder.name), self._patch)
         self.home = Home(self.box, Pulls(self.workshop))
         self.discovered = Discovered(self.box)
         self.accounts = tuple(self.box.accounts)
+        self._cleared = 0
         self.is_sound = True
         """False once a step has failed, or found what must not be."""
 
@@ -54,12 +59,34 @@ class World:
         self._patch.undo()
         self._folder.cleanup()
 
-    def do(self, step: Step) -> list[Pull]:
-        """Do a step, and look at what must hold after any."""
+    def do(self, step: Step) -> list[Pull] | None:
+        """Do a step, and look at what must hold after any; None where a fault made it fail."""
         with self._watched():
-            pulled = perform(self.workshop, step)
+            pulled = self._tried(lambda: perform(self.workshop, step))
             self.nothing_twice()
         return pulled
+
+    def _tried(self, act: Callable[[], T]) -> T | None:
+        """What comes of an act; None where it fails, as it may when a fault has struck."""
+        before = self.struck
+        try:
+            return act()
+        except (LeaseHeld, SweepError):
+            return None
+        except OrderloomError:
+            if self.struck == before:
+                raise
+            return None
+
+    @property
+    def struck(self) -> int:
+        """How many requests were struck by faults so far."""
+        return self._cleared + sum(f.struck for key in self.accounts for f in self.box.faults(key))
+
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        self._cleared = self.struck
+        self.box.clear_faults()
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -67,11 +94,14 @@ class World:
         yield
         self.is_sound = was_sound
 
-    def sync(self, accounts: Collection[str]) -> list[Pull]:
+    def sync(self, accounts: Collection[str]) -> list[Pull] | None:
         """Sync accounts; what each source promises to have seen must then be so."""
         late = {key: may_be_late(self.workshop, self.box, key) for key in accounts}
         self.discovered.look()
+        before = self.struck
         pulled = self.do(Step("sync", tuple(accounts)))
+        if self.struck > before:
+            return pulled
         self.discovered.keep(accounts)
         with self._watched():
             wrong = {key: self.differences(key, late[key]) for key in accounts}
@@ -81,9 +111,9 @@ class World:
     def crash(self, step: Step, place: int, *, at_requests: bool) -> bool:
         """Do a step in a process that is killed on the way; whether it was."""
         with self._watched():
-            was_killed = killed(step, place, at_requests=at_requests)
+            was_killed = self._tried(lambda: killed(step, place, at_requests=at_requests))
             self.nothing_twice()
-        return was_killed
+        return bool(was_killed)
 
     def meanwhile(self, step: Step, after: int, act: Callable[[], None], *, landed: bool) -> bool:
         """Do a step, and something else in the midst of it; whether it came to that.
@@ -139,9 +169,26 @@ class World:
             for table, key in (("orders", "order_key"), ("order_rows", "order_row_key")):
                 sql = f"SELECT {key} FROM {table} GROUP BY ALL HAVING COUNT(*) > 1"
                 assert self.home.rows(sql) == []
+            self._none_deleted_that_exists()
+
+    def _none_deleted_that_exists(self) -> None:
+        sql = "SELECT source_system, source_order_id FROM orders WHERE is_deleted"
+        deleted = {(row["source_system"], row["source_order_id"]) for row in self.home.rows(sql)}
+        for key in self.accounts:
+            source = key.partition(".")[0]
+            there = {(source, order_id) for order_id in truths(source, self.box.truth(key))}
+            assert not deleted & there, f"deleted though they exist: {deleted & there}"
+
+    def not_yet_deleted(self, account: str) -> set[str]:
+        """Published orders that the sandbox no longer has, and that are not called deleted."""
+        source = account.partition(".")[0]
+        sql = "SELECT source_system, source_order_id FROM orders WHERE NOT is_deleted"
+        kept = {r["source_order_id"] for r in self.home.rows(sql) if r["source_system"] == source}
+        return kept - truths(source, self.box.truth(account)).keys()
 
     def settle(self) -> None:
         """Bring everything up to date, and hold the home against every promise."""
+        self.clear_faults()
         if any(is_loading(self.workshop, key) for key in self.accounts):
             self.sync(self.accounts)
         self.box.clock.advance(WEEK)
@@ -149,14 +196,23 @@ class World:
         wrong = {key: self.differences(key) for key in self.accounts}
         assert not any(wrong.values()), wrong
         self._idle()
+        self._swept()
         self._anew()
         assert [run for run in self.workshop.ledger.runs(None) if run["outcome"] == "running"] == []
+
+    def _swept(self) -> None:
+        """Two sweeps find every deletion."""
+        swept = tuple(k for k in self.accounts if can_sweep(self.workshop.accounts.get(k)))
+        for _ in range(2):
+            self.do(Step("accepted sweep", swept))
+        self.do(Step("publish"))
+        assert {key: self.not_yet_deleted(key) for key in swept} == {key: set() for key in swept}
 
     def _idle(self) -> None:
         """Syncing again finds nothing and writes nothing."""
         before = self._written()
         pulled = self.do(Step("sync", self.accounts))
-        counts = {p.account.key: p.counts.new + p.counts.changed for p in pulled}
+        counts = {p.account.key: p.counts.new + p.counts.changed for p in pulled or ()}
         assert counts == dict.fromkeys(self.accounts, 0)
         assert self._written() == before
 

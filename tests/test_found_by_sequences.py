@@ -1,4 +1,4 @@
-"""What random sequences (`test_sequences.py`) once found, each as the shortest sequence that shows it.
+"""What random sequences (`test_sequences.py`) found, each as the shortest sequence that shows it.
 
 Every test here failed before the mend that its sequence led to.
 """

@@ -21,17 +21,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from resources.ledger import LeaseHeld
+from sandbox.faults import DETAILS
 from sandbox.server import ACCOUNT_NAMES
 from tests.sequence_edits import alive, edit
 from tests.sequence_steps import Step
 from tests.sequence_world import World
 
 Action = tuple[str, dict[str, Any]]
-ALONE = ("pull", "drain", "publish", "rebuild", "replay", "compact", "backfill")
-KILLED = ("sync", "sync", "backfill", "replay", "rebuild", "compact")
-PULLS = ("sync", "sync", "backfill")
-OTHERS = ("edit", "delete", "wait", "sync", "backfill")
+ALONE = ("pull", "drain", "publish", "rebuild", "replay", "compact", "backfill", "sweep", "sweep")
+KILLED = ("sync", "sync", "backfill", "replay", "rebuild", "compact", "sweep")
+PULLS = ("sync", "sync", "backfill", "sweep")
+OTHERS = ("edit", "delete", "wait", "sync", "backfill", "sweep")
+FAULTS = tuple(sorted(set(DETAILS) - {"latency", "future_stamp", "broken_order"}))
+"""What can go wrong anywhere, and needs no waiting."""
+SWEPT = ("brightpearl", "tastyigniter", "efiling", "quotevine")
 BACKFILLED = ("brightpearl", "tastyigniter", "efiling")
 PAUSES = (1, 1, 50, 600, 3_600, 43_200, 86_400, 259_200, 691_200, 1_728_000)
 """Seconds by which the clock moves: to twenty days."""
@@ -75,6 +78,14 @@ ACTIONS = st.one_of(
         **window,
     ),
     action("edit", which=number, order=st.integers(0, 2), what=number),
+    action(
+        "fault",
+        which=number,
+        kind=st.sampled_from(FAULTS),
+        times=st.sampled_from((1, 1, 2, 6, 30)),
+        after=st.integers(0, 20),
+    ),
+    action("faults_over"),
 )
 """All in one rule: Hypothesis leaves out rules by sequence, which few sequences cannot afford."""
 
@@ -116,6 +127,10 @@ class Sequence(RuleBasedStateMachine):
             first = self.world.box.clock.now().date() - timedelta(days=back)
             last = first + timedelta(days=length)
             return Step(kind, (self.account(which, BACKFILLED),), first, last)
+        if kind == "sweep":
+            if not set(SWEPT) & set(self.sources):
+                return Step("publish")
+            return Step(kind, (self.account(which, SWEPT),))
         if kind in ("publish", "rebuild", "compact"):
             return Step(kind)
         return Step(kind, (self.account(which),))
@@ -136,6 +151,13 @@ class Sequence(RuleBasedStateMachine):
         if len(orders) > 5:
             self.ran["delete"] += 1
             self.world.box.api(account).delete(orders[order % len(orders)])
+
+    def fault(self, which: int, kind: str, times: int, after: int) -> None:
+        self.ran[f"fault {kind}"] += 1
+        self.world.box.fault(self.account(which), kind, times=times, after=after)
+
+    def faults_over(self) -> None:
+        self.world.clear_faults()
 
     def sync(self, which: int) -> None:
         self.ran["sync"] += 1
@@ -170,16 +192,16 @@ class Sequence(RuleBasedStateMachine):
         step = self.step(kind, which, back, length)
         account = step.accounts[0] if step.accounts else self.world.accounts[0]
         act = self.acts(account, which, what)[other]
-        if self.world.meanwhile(step, after, act, landed=landed or other in ("sync", "backfill")):
+        if self.world.meanwhile(
+            step, after, act, landed=landed or other in ("sync", "backfill", "sweep")
+        ):
             self.ran[f"{other} during {kind}"] += 1
 
     def acts(self, account: str, which: int, what: int) -> dict[str, Callable[[], Any]]:
         box = self.world.box
 
         def second_sync() -> None:
-            try:
-                self.world.do(Step("pull", (account,)))
-            except LeaseHeld:
+            if self.world.do(Step("pull", (account,))) is None:
                 self.ran["refused by the lease"] += 1
 
         def backfill() -> None:
@@ -192,6 +214,7 @@ class Sequence(RuleBasedStateMachine):
             "wait": lambda: box.clock.advance(timedelta(seconds=PAUSES[what % 7])),
             "sync": second_sync,
             "backfill": backfill,
+            "sweep": lambda: self.world.do(self.step("sweep", which, 0, 0)),
         }
 
 

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from warehouse_home import ACCOUNTS, COUNT, Home, contents
 
-
 DIMENSION, SOURCE = "order_status", "source_status_code"
 CODES = [("open", "1"), ("open", "2"), ("processing", "3"), ("cancelled", None), ("problem", "9")]
 MOMENTS = st.integers(-5, 30)
