@@ -177,7 +177,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             made = _normalise(workshop, key, context.run.run_id)
         counts = {"orders": made.orders, "order_rows": made.order_rows, "order_parties": None}
         for table in CANONICAL:
-            metadata: dict[str, Any] = {"quarantined": made.quarantined}
+            metadata: dict[str, Any] = {"quarantined": made.quarantined, **made.drift_counts}
             if counts[table] is not None:
                 metadata["rows_written"] = counts[table]
             yield dg.MaterializeResult(asset_key=[source.name, table], metadata=metadata)
@@ -224,6 +224,11 @@ def pull_metadata(pull: Pull) -> dict[str, Any]:
         "window": f"{pull.window[0] or 'the start'} to {pull.window[1] or 'now'}",
         "requests": pull.requests,
         "least_requests": pull.least_requests,
+        **{
+            name: number
+            for name, number in (("announced", pull.announced), ("listed", pull.listed))
+            if number is not None
+        },
         "received": counts.received,
         "new": counts.new,
         "changed": counts.changed,

@@ -1,7 +1,8 @@
 """Normalising: raw records become canonical records, account by account.
 
 Belongs here: which raw records are still to be mapped, and committing what the mapping made of
-them in the right order. Does not belong here: the mapping itself (`assets/mapping.py`, NAME.sql).
+them in the right order. Does not belong here: the mapping itself (`assets/mapping.py`, NAME.sql),
+drift (`assets/drift.py`, `assets/drift_log.py`).
 
 Each table remembers how far it has come by the transaction of its last commit, so that a run that
 died between two tables is completed without writing anything twice.
@@ -10,12 +11,14 @@ died between two tables is completed without writing anything twice.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.drift import CHANGED_TYPE, UNKNOWN_FIELD, UNMAPPED_CODE, Scanner
+from assets.drift_log import DriftLog, Noted
 from assets.known import landing_stage
 from assets.mapping import Mapped, Mapper
 from resources.accounts import Account
@@ -38,6 +41,15 @@ class Normalised:
     orders: int = 0
     order_rows: int = 0
     quarantined: int = 0
+    drift: set[Noted] = field(default_factory=set)
+
+    @property
+    def drift_counts(self) -> dict[str, int]:
+        """Different fields and codes in the orders normalised, by kind of drift."""
+        return {
+            f"{kind}s": sum(noted[0] == kind for noted in self.drift)
+            for kind in (UNKNOWN_FIELD, CHANGED_TYPE, UNMAPPED_CODE)
+        }
 
 
 class Normaliser:
@@ -66,11 +78,15 @@ class Normaliser:
         ):
             done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
             last = self._lake.committed("raw", landing_stage(self._account))
+            drift = self._drift_log(mapper, done["orders"])
             for chunk in self._chunks(done["orders"], last):
                 mapped = mapper.map(chunk)
                 lease.check()
-                self._write(mapped, done, pc.max(chunk["landing_seq"]).as_py())
+                reached = pc.max(chunk["landing_seq"]).as_py()
+                drift.note(chunk, mapped, reached)
+                self._write(mapped, done, reached)
                 _count(total, mapped)
+        total.drift = drift.noted
         return total
 
     def replay(self) -> Normalised:
@@ -87,11 +103,18 @@ class Normaliser:
         done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
         last = self._lake.committed("raw", landing_stage(self._account))
         made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
+        log = DriftLog(self._account, self._lake, self._stage)
+        scanner = Scanner(self._account)
         for chunk in self._chunks(0, last):
             mapped = mapper.map(chunk)
             for table in WRITTEN:
                 made[table].append(mapped.tables[table])
+            scanner.scan(chunk)
+            scanner.codes(mapped.tables["orders"])
             _count(total, mapped)
+        lease.check()
+        log.replace(scanner, last)
+        total.drift = log.noted
         own = (self._account.source, self._account.name)
         for table in WRITTEN:
             lease.check()
@@ -99,6 +122,17 @@ class Normaliser:
                 table, own, made[table], stage=self._stage, batch=last, after=done[table]
             )
         return total
+
+    def _drift_log(self, mapper: Mapper, mapped_to: int) -> DriftLog:
+        """The account's drift, brought up to what is mapped where it was never noted."""
+        log = DriftLog(self._account, self._lake, self._stage)
+        if mapped_to and log.lacks_the_past:
+            scanner = Scanner(self._account)
+            for chunk in self._chunks(0, mapped_to):
+                scanner.scan(chunk)
+                scanner.codes(mapper.map(chunk).tables["orders"])
+            log.catch_up(scanner, mapped_to)
+        return log
 
     def _write(self, mapped: Mapped, done: dict[str, int], last: int) -> None:
         """Append to every table what it lacks, and note in `done` how far it has come."""

@@ -20,15 +20,21 @@ from assets.sweeping import PRESENCE, Sweeper, Swept, require_sweep
 from resources.accounts import Account
 from resources.api import Api, Progress
 from resources.budget import WINDOW, Budget
-from resources.errors import ConfigurationError
+from resources.errors import ConfigurationError, OrderloomError
 from resources.lake import Lake
-from resources.ledger import Lease, Ledger
+from resources.ledger import RECEIVED_NOTHING, Lease, Ledger
 from resources.places import Places
 
 CHANGES = "changes"
 HISTORY = "history"
 EXCLUSIVE = frozenset({CHANGES, PRESENCE})
 """Kinds of which an account has one run at a time."""
+RUNS_BEFORE_SILENCE_IS_ODD = 10
+"""An account with fewer runs may well be one in which little happens."""
+
+
+class ReceivedNothing(OrderloomError):
+    """A run received nothing, and listed nothing, where every run before it had."""
 
 
 @dataclass
@@ -42,6 +48,8 @@ class Pull:
     window: tuple[str | None, str | None] = (None, None)
     requests: int = 0
     least_requests: int = 0
+    announced: int | None = None
+    listed: int | None = None
     waited_seconds: float = 0.0
     seconds: float = 0.0
     swept: Swept | None = None
@@ -55,6 +63,8 @@ class Pull:
             "window_to": self.window[1],
             "requests": self.requests,
             "least_requests": self.least_requests,
+            "announced": self.announced,
+            "listed": self.listed,
             "received": counts.received,
             "new": counts.new,
             "changed": counts.changed,
@@ -139,14 +149,32 @@ class Puller:
     ) -> None:
         account = pull.account
         source = source_of(account.source)
-        cursor = self.ledger.cursor(account.key, CHANGES)
+        cursor = reached = self.ledger.cursor(account.key, CHANGES)
         until = Until(api, source.margin)
         for batch in source.changes(api, cursor, until):
             land(batch)
-            if batch.cursor is not None and batch.cursor != cursor:
-                self.ledger.move_cursor(account.key, CHANGES, batch.cursor, pull.run_id, lease)
-                cursor = batch.cursor
+            reached = batch.cursor or reached
+            if pull.counts.received and reached is not None and reached != cursor:
+                self.ledger.move_cursor(account.key, CHANGES, reached, pull.run_id, lease)
+                cursor = reached
         pull.window = (pull.window[0], until.moment.isoformat())
+        if not (pull.counts.received or api.listed):
+            self._refuse_silence(account)
+        if reached is not None and reached != cursor:
+            self.ledger.move_cursor(account.key, CHANGES, reached, pull.run_id, lease)
+
+    def _refuse_silence(self, account: Account) -> None:
+        """Raise ReceivedNothing for an account that never before received nothing.
+
+        The cursor has not moved then: what the silence may have hidden is asked for again.
+        """
+        if self.ledger.always_received(account.key, CHANGES, RUNS_BEFORE_SILENCE_IS_ODD):
+            raise ReceivedNothing(
+                "received nothing, though every run so far had received something",
+                where=account.key,
+                remedy="see that the credentials still may read orders, then sync again; this is "
+                "said once, the next run that receives nothing succeeds",
+            )
 
     def _pull(self, pull: Pull, ask: Ask) -> Pull:
         """Ask, with one row of run history around it."""
@@ -161,12 +189,16 @@ class Puller:
                 finally:
                     pull.requests = api.requests
                     pull.least_requests = api.least_requests
+                    pull.announced, pull.listed = api.announced, api.listed
                     pull.waited_seconds = api.waited
                     pull.seconds = time.monotonic() - began
         except BaseException as fault:
             is_stop = not isinstance(fault, Exception)
             error = "interrupted" if is_stop else str(fault) or type(fault).__name__
-            self.ledger.finish_run(pull.run_id, "failed", error=error, **pull.numbers())
+            alarm = RECEIVED_NOTHING if isinstance(fault, ReceivedNothing) else None
+            self.ledger.finish_run(
+                pull.run_id, "failed", error=error, alarm=alarm, **pull.numbers()
+            )
             raise
         self.ledger.finish_run(pull.run_id, "succeeded", **pull.numbers())
         return pull

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from assets.sources import accounts
-from pipelines import console
+from pipelines import console, drift
 from resources.ledger import Freshness, Ledger
 from resources.places import Places
 
@@ -41,6 +41,8 @@ def show() -> int:
                 )
             )
     console.table("", COLUMNS, rows)
+    for line in drift.lines(places):
+        console.out.print(line)
     console.out.print(f"marts: {places.marts}" if places.marts.exists() else "no marts yet")
     return 1 if any(row[1] == "failing" for row in rows) else 0
 

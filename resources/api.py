@@ -100,6 +100,10 @@ class Api:
         """What has been landed for this account, for sources that compare; the engine sets it."""
         self.least_requests = 0
         """How many of the requests could not have been avoided; sources count them."""
+        self.announced: int | None = None
+        """Orders that finished listings announced, None where none did; sources count them."""
+        self.listed: int | None = None
+        """Different orders that those listings held."""
         self.requests = 0
         """Sent so far: logins, redirects, throttled and failed ones included."""
         self.first_server_time: datetime | None = None

@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, and_, func, insert, select, update
+from sqlalchemy import Connection, Table, and_, func, insert, or_, select, update
 
 from resources import leases as leasing
 from resources.errors import LedgerError
@@ -27,7 +27,7 @@ from resources.ledger_store import Store, backfill_days, cursors, runs
 from resources.redaction import redact
 from resources.registrations import Registrations
 
-__all__ = ["Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
+__all__ = ["RECEIVED_NOTHING", "Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
 
 KINDS = frozenset(
     {"changes", "history", "presence", "normalise", "publish", "replay", "compact", "push"}
@@ -50,9 +50,14 @@ NUMBERS = frozenset(
         "bytes",
         "seconds",
         "waited_seconds",
+        "alarm",
     }
 )
-"""What `finish_run` takes: columns of the table `runs`. Windows are text, as shown to people."""
+"""What `finish_run` takes: columns of the table `runs`. Windows are text, as shown to people, and
+`alarm` says what made a run fail that ended without a fault."""
+
+RECEIVED_NOTHING = "received_nothing"
+"""Alarm of a run that ended well but for receiving nothing where every run before had."""
 
 _LONGEST_ERROR = 2000
 
@@ -185,6 +190,21 @@ class Ledger:
                 update(runs).where(runs.c.run_id == run_id).values(**ended, **numbers)
             )
 
+    def always_received(self, account: str, kind: str, runs_at_least: int) -> bool:
+        """Whether so many runs have ended well, and none of all of them received nothing.
+
+        A run that ended with the alarm RECEIVED_NOTHING is one that received nothing; runs that
+        failed otherwise say nothing about it.
+        """
+        found = func.coalesce(runs.c.received, 0) + func.coalesce(runs.c.listed, 0)
+        ended_well = or_(runs.c.outcome == "succeeded", runs.c.alarm == RECEIVED_NOTHING)
+        query = select(func.count(), func.min(found)).where(
+            runs.c.account == account, runs.c.kind == kind, ended_well
+        )
+        with self._store.reading() as connection:
+            count, least = connection.execute(query).one()
+        return bool(count >= runs_at_least and least > 0)
+
     def close_abandoned(self, account: str, kind: str, run_id: str) -> int:
         """Mark as failed what still counts as running besides `run_id`; how many there were.
 
@@ -215,6 +235,20 @@ class Ledger:
             query = query.where(runs.c.account == account)
         if kind is not None:
             query = query.where(runs.c.kind == kind)
+        with self._store.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def newest_runs(self, kind: str) -> list[dict[str, Any]]:
+        """Of every account its newest run of a kind that has ended, by account."""
+        place = func.row_number().over(
+            partition_by=runs.c.account, order_by=(runs.c.finished_at.desc(), runs.c.run_id)
+        )
+        ended = (
+            select(runs, place.label("place"))
+            .where(runs.c.kind == kind, runs.c.finished_at.is_not(None))
+            .subquery()
+        )
+        query = select(ended).where(ended.c.place == 1).order_by(ended.c.account)
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

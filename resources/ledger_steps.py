@@ -29,6 +29,7 @@ STEPS: dict[int, Step] = {
     2: Step(columns={"runs": ("announced", "listed")}),
     3: Step(columns={"leases": ("expires_uptime",), "runs": ("ordinal",)}),
     4: Step(tables=("registrations",)),
+    5: Step(columns={"runs": ("alarm",)}),
 }
 """Version -> what it added. Without a gap from 2 on."""
 

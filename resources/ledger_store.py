@@ -108,6 +108,7 @@ runs = Table(
     Column("finished_at", Moment),
     Column("outcome", String(20), nullable=False),
     Column("error", Text),
+    Column("alarm", String(40)),
     Column("window_from", String(40)),
     Column("window_to", String(40)),
     Column("requests", BigInteger),

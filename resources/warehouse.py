@@ -218,8 +218,8 @@ class Warehouse:
                     " FROM orderloom.build"
                 ).fetchall()[0]
                 rows = con.execute(
-                    "SELECT source_system, source_account, orders_seq, quarantine_seq, generation"
-                    " FROM orderloom.publication"
+                    "SELECT source_system, source_account, orders_seq, quarantine_seq, generation,"
+                    " drift_seq FROM orderloom.publication"
                 ).fetchall()
         except (duckdb.Error, IndexError):
             return None

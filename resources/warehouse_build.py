@@ -42,7 +42,7 @@ ITEMS = {
 }
 """Published tables that hold the items of a list column of orders."""
 
-OF_ORDERS = (*CURRENT, "quarantine", *ITEMS, "order_status_history")
+OF_ORDERS = (*CURRENT, "quarantine", *ITEMS, "order_status_history", "schema_drift")
 """Tables of the schema main that follow the orders."""
 
 _SALES = {"sales_order", "sales_credit", "service_order", "lease_order"}
@@ -108,6 +108,7 @@ class Build:
             " WHERE landing_seq > p.quarantine_after AND landing_seq <= p.quarantine_seq",
         )
         self._con.execute(_sql("quarantine"))
+        self._con.execute(_sql("schema_drift"))
         touched = self._touched()
         self._con.execute("COMMIT")
         return touched
@@ -220,22 +221,24 @@ class Build:
         self._con.execute(
             "CREATE TEMP TABLE pending (source_system VARCHAR, source_account VARCHAR,"
             " orders_after BIGINT, orders_seq BIGINT, quarantine_after BIGINT,"
-            " quarantine_seq BIGINT)"
+            " quarantine_seq BIGINT, drift_after BIGINT, drift_seq BIGINT)"
         )
         for step in steps:
             since, until = step.since, step.until
             self._con.execute(
-                "INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     *step.account,
                     since.orders_seq,
                     until.orders_seq,
                     since.quarantine_seq,
                     until.quarantine_seq,
+                    since.drift_seq,
+                    until.drift_seq,
                 ],
             )
-        for name in (*CURRENT, "quarantine"):
-            seq = "quarantine_seq" if name == "quarantine" else "orders_seq"
+        for name in (*CURRENT, "quarantine", "drift"):
+            seq = "orders_seq" if name in CURRENT else f"{name}_seq"
             after = {step.account: int(getattr(step.since, seq)) for step in steps}
             wanted = [file for file in self._lake.files(name) if _is_wanted(file, after)]
             self._con.register(f"lake_{name}", self._lake.read_files(self._con, name, wanted))

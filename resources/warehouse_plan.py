@@ -18,6 +18,9 @@ _SPARE_BYTES = 64 * 2**20
 """A file that has grown to `_BLOAT` times its size when built from scratch, and this much more, is
 built from scratch again: replaced rows leave gaps behind."""
 
+FOLLOWED = ("orders", "quarantine", "drift")
+"""Lake tables of which each remembers for itself how far it is published."""
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -26,6 +29,7 @@ class Reach:
     orders_seq: int = 0
     quarantine_seq: int = 0
     generation: int = 0
+    drift_seq: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,10 +126,11 @@ def _newest(lake: Lake, known: Iterable[AccountKey]) -> dict[AccountKey, Reach]:
 
     Generations are read first: a replacement in between is then published twice, never missed.
     """
-    accounts = sorted({*lake.accounts("orders"), *lake.accounts("quarantine"), *known})
+    with_data = (account for table in FOLLOWED for account in lake.accounts(table))
+    accounts = sorted({*with_data, *known})
     generations = {account: lake.generation("orders", account) for account in accounts}
     last: dict[tuple[str, AccountKey], int] = {}
-    for table in ("orders", "quarantine"):
+    for table in FOLLOWED:
         for file in lake.files(table):
             key = (table, file.account)
             last[key] = max(last.get(key, 0), file.last_seq)
@@ -134,6 +139,7 @@ def _newest(lake: Lake, known: Iterable[AccountKey]) -> dict[AccountKey, Reach]:
             orders_seq=last.get(("orders", account), 0),
             quarantine_seq=last.get(("quarantine", account), 0),
             generation=generations[account],
+            drift_seq=last.get(("drift", account), 0),
         )
         for account in accounts
     }

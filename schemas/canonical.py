@@ -287,12 +287,34 @@ QUARANTINE = pa.schema(
     ]
 )  # fmt: skip
 
+DRIFT = pa.schema(
+    [
+        *_ORIGIN,
+        text("kind", "unknown_field, changed_type, unmapped_code; settled_type is none: it notes "
+             "which of its types a field has in this account", required=True),
+        text("field", "the field as it stands in the landed body, [] for array items and {} for "
+             "keys that the account chooses; of a code its dimension", required=True),
+        text("json_type", "string, number, boolean, object, array or null; NULL: of a code"),
+        text("code", "the code that nothing maps; at most 60 characters"),
+        column("orders", pa.int64(), "orders received with it in this batch", required=True),
+        text("order_key", "the first order received with it in this batch", required=True),
+        column("first_landing_seq", pa.int64(), "landing sequence of that order", required=True),
+        column("landing_seq", pa.int64(), "landing sequence of the last one", required=True),
+        column("first_seen_at", MOMENT, "when that order was received; UTC", required=True),
+        column("last_seen_at", MOMENT, "when the last one was received; UTC", required=True),
+        text("example", "what stood there in that order, letters as x and digits as 9, at most 60 "
+             "characters; of a code the code itself"),
+        column("schema_version", pa.int16(), "version of this table's schema", required=True),
+    ]
+)  # fmt: skip
+
 LAKE: dict[str, pa.Schema] = {
     "raw": RAW,
     "orders": ORDERS,
     "order_rows": ORDER_ROWS,
     "order_parties": ORDER_PARTIES,
     "quarantine": QUARANTINE,
+    "drift": DRIFT,
 }
 """Every lake table by name. An order's rows and parties are written before the order itself."""
 
@@ -302,6 +324,7 @@ PERSONAL: dict[str, frozenset[str]] = {
     "order_rows": frozenset({"description", "source_fields"}),
     "order_parties": frozenset(field.name for field in PARTY_PERSONAL),
     "quarantine": frozenset({"value"}),
+    "drift": frozenset({"code", "example"}),
 }
 """Columns of each lake table that may hold personal data: no statistics are kept on them."""
 

@@ -50,10 +50,11 @@ _STATUS_HISTORY = pa.schema(
         column("valid_from_utc", MOMENT, "since when the code holds, inclusive; UTC",
                required=True),
         column("valid_to_utc", MOMENT, "until when it held, exclusive; UTC; NULL: it still holds"),
-        text("valid_from_basis", "on what valid_from_utc rests: source_event (the source says since "
-             "when), source_updated (the source's stamp of the order's last change), source_created "
-             "(never changed since the source created it), observed (when it was received, or when "
-             "it must have begun at the latest, the source's stamps saying nothing)",
+        text("valid_from_basis", "on what valid_from_utc rests: source_event (the source says "
+             "since when), source_updated (the source's stamp of the order's last change), "
+             "source_created (never changed since the source created it), observed (when it was "
+             "received, or when it must have begun at the latest, the source's stamps saying "
+             "nothing)",
              required=True),
         column("observed_at", MOMENT, "when the first version that told of this code was received; "
                "UTC", required=True),
@@ -62,6 +63,30 @@ _STATUS_HISTORY = pa.schema(
                required=True),
         column("is_current", pa.bool_(), "true: the newest code of this order and dimension",
                required=True),
+    ]
+)  # fmt: skip
+
+_SCHEMA_DRIFT = pa.schema(
+    [
+        text("source_system", "name of the source", required=True),
+        text("source_account", "name of the account in accounts.toml", required=True),
+        text("kind", "unknown_field (a field that neither the source's document nor the mapping "
+             "names; it is kept in the lake's raw records alone), changed_type (a known field with "
+             "another JSON type than documented, or than this account's had before), unmapped_code "
+             "(a code that nothing maps, so that its orders are `unknown` there)", required=True),
+        text("field", "the field as the source writes it, [] for array items and {} for keys that "
+             "the account chooses; of a code the dimension, as in dim_ and this name",
+             required=True),
+        text("json_type", "string, number, boolean, object, array or null; NULL: of a code"),
+        text("code", "the code that nothing maps; NULL: of a field"),
+        column("orders", pa.int64(), "orders received with it, each version counted",
+               required=True),
+        column("first_seen_at", MOMENT, "when it was first received; UTC", required=True),
+        column("last_seen_at", MOMENT, "when it was last received; UTC", required=True),
+        text("example_order_key", "the first order received with it", required=True),
+        text("example", "what stood there in that order, letters as x and digits as 9, at most 60 "
+             "characters; of a code the code itself"),
+        column("first_landing_seq", pa.int64(), "landing sequence of that order", required=True),
     ]
 )  # fmt: skip
 
@@ -75,6 +100,8 @@ _RUNS = pa.schema(
         column("finished_at", MOMENT, "when it finished; UTC; NULL: it has not"),
         text("outcome", "running, succeeded, failed", required=True),
         text("error", "why it failed, in one line"),
+        text("alarm", "what made a run fail that ended without a fault: received_nothing (every "
+             "run before it had received something)"),
         text("window_from", "start of the window that was asked for"),
         text("window_to", "end of the window that was asked for"),
         column("requests", pa.int64(), "requests sent"),
@@ -82,7 +109,8 @@ _RUNS = pa.schema(
         column("announced", pa.int64(), "orders that the listings of this run announced; NULL: the "
                "API announces none"),
         column("listed", pa.int64(), "different orders read of those listings; NULL: as announced"),
-        column("received", pa.int64(), "orders received"),
+        column("received", pa.int64(), "orders received; one that a listing showed to be known "
+               "already may have been left out"),
         column("new", pa.int64(), "orders seen for the first time"),
         column("changed", pa.int64(), "orders received with new content"),
         column("unchanged", pa.int64(), "orders received as they were known"),
@@ -154,6 +182,7 @@ PUBLISHED: dict[str, pa.Schema] = {
     "order_totals": _items(TOTAL, "the totals"),
     "order_custom_fields": _items(CUSTOM_FIELD, "the fields"),
     "order_status_history": _STATUS_HISTORY,
+    "schema_drift": _SCHEMA_DRIFT,
     "runs": _RUNS,
     "dim_account": _DIM_ACCOUNT,
     "dim_date": _DIM_DATE,
@@ -173,7 +202,11 @@ GRAINS: dict[str, str] = {
     "order_status_history": "One row per order, dimension and stretch of time in which its code "
     "did not change; stretches do not overlap. A stretch is empty where the source's moments leave "
     "no time to a code that was received.",
-    "runs": "One row per run that was known when the file was published.",
+    "schema_drift": "One row per account, kind and field, and JSON type or code: what was received "
+    "otherwise than is known of the source. Nothing here kept an order from being loaded.",
+    "runs": "One row per run that was known when the file was published. A run that brought "
+    "nothing new makes no new file, so the newest runs may be missing: `orderloom status` and the "
+    "ledger have them all.",
     "dim_account": "One row per account.",
     "dim_date": "One row per day, in whole years, from the first to the last date in orders.",
     **{f"dim_{name}": f"One row per canonical code of {name}." for name in sorted(DIMENSIONS)},
@@ -201,6 +234,7 @@ PUBLICATION = pa.schema(
         column("quarantine_seq", pa.int64(), "the same, from the lake's quarantine", required=True),
         column("generation", pa.int64(), "how often the account had been replaced in the lake",
                required=True),
+        column("drift_seq", pa.int64(), "as orders_seq, from the lake's drift", required=True),
     ]
 )  # fmt: skip
 BUILD = pa.schema(

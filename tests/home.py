@@ -53,10 +53,9 @@ class Pulls:
         self._runs += 1
         account = self.account(key)
         pull = self.workshop.puller.presence(
-            account, f"run-{self._runs}-{key}", accept_mass_deletion=accept_mass_deletion
+            account, f"sweep-{self._runs}-{key}", accept_mass_deletion=accept_mass_deletion
         )
         assert pull.swept is not None
-        assert pull.requests == pull.least_requests
         self.workshop.normaliser(account).drain()
         return pull.swept
 

@@ -28,7 +28,7 @@ def module(name: str, *arguments: object) -> subprocess.Popen[str]:
 
 def orderloom(*arguments: object) -> subprocess.Popen[str]:
     """The command line in a process of its own."""
-    return module("pipelines.cli", *arguments)
+    return start("from pipelines.cli import main; main()", *arguments)
 
 
 def outcomes(running: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:

@@ -14,6 +14,7 @@ import pytest
 
 import sandbox.server
 from assets.known import Landed
+from assets.sources.listing import Incomplete
 from assets.workshop import Workshop
 from resources.errors import ApiError
 from sandbox.feedback_company import FeedbackCompanyApi
@@ -226,7 +227,7 @@ def test_a_smaller_page_than_asked_for_does_not_end_the_list(changes: Changes) -
     assert {query["sort"] for query in asked} == {"created_at"}
 
 
-@pytest.mark.parametrize(("announced", "pages"), [(230, 3), (500, 4), (1, 3), (200, 2)])
+@pytest.mark.parametrize(("announced", "pages"), [(230, 3), (1, 3), (200, 2)])
 def test_the_announced_number_alone_does_not_end_the_list(
     changes: Changes, announced: int, pages: int
 ) -> None:
@@ -240,6 +241,18 @@ def test_the_announced_number_alone_does_not_end_the_list(
     pulls, asked = changes(listed)
     assert len(landed(pulls)) == len(rows)
     assert len(asked) == pages
+
+
+def test_a_list_that_stays_shorter_than_announced_is_read_twice_and_refused(
+    changes: Changes,
+) -> None:
+    rows = [invitation(number) for number in range(230)]
+
+    def listed(query: dict[str, str]) -> Answer:
+        return reply(page(json.loads(served(rows, query).body)["invitations"], 500))
+
+    with pytest.raises(Incomplete, match="announces 500 orders but lists 230"):
+        changes(listed)
 
 
 def test_rows_that_leave_the_list_meanwhile_hide_no_others(changes: Changes) -> None:

@@ -21,6 +21,9 @@
 -- negative_credits: credits whose amount is already negative as received: they count positive
 -- held_orders: orders of which the newest version is in quarantine, and an older one or none shown
 -- unread_fields: fields in quarantine, of all orders
+-- unknown_fields: fields received that nobody names; see schema_drift
+-- changed_types: known fields received with another JSON type than before or than documented
+-- unmapped_codes: codes received that nothing maps, whatever the number of their orders
 WITH counted AS (
     SELECT
         o.source_system,
@@ -79,6 +82,18 @@ faulty AS (
     GROUP BY
         q.source_system,
         q.source_account
+),
+drifted AS (
+    SELECT
+        d.source_system,
+        d.source_account,
+        COUNT(DISTINCT CASE WHEN d.kind = 'unknown_field' THEN d.field END) AS unknown_fields,
+        COUNT(DISTINCT CASE WHEN d.kind = 'changed_type' THEN d.field END) AS changed_types,
+        COUNT(CASE WHEN d.kind = 'unmapped_code' THEN 1 END) AS unmapped_codes
+    FROM schema_drift AS d
+    GROUP BY
+        d.source_system,
+        d.source_account
 )
 SELECT
     a.source_system,
@@ -101,7 +116,10 @@ SELECT
     COALESCE(c.rows_stale, 0) AS rows_stale,
     COALESCE(c.negative_credits, 0) AS negative_credits,
     COALESCE(f.held_orders, 0) AS held_orders,
-    COALESCE(f.unread_fields, 0) AS unread_fields
+    COALESCE(f.unread_fields, 0) AS unread_fields,
+    COALESCE(r.unknown_fields, 0) AS unknown_fields,
+    COALESCE(r.changed_types, 0) AS changed_types,
+    COALESCE(r.unmapped_codes, 0) AS unmapped_codes
 FROM dim_account AS a
 LEFT JOIN counted AS c
     ON c.source_system = a.source_system
@@ -109,3 +127,6 @@ LEFT JOIN counted AS c
 LEFT JOIN faulty AS f
     ON f.source_system = a.source_system
     AND f.source_account = a.source_account
+LEFT JOIN drifted AS r
+    ON r.source_system = a.source_system
+    AND r.source_account = a.source_account

@@ -27,6 +27,7 @@ from assets.sources.base import (
     settled_before,
 )
 from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
+from assets.sources.listing import Listing
 from resources.accounts import Account
 from resources.api import Api, Reply
 from resources.errors import ApiError
@@ -164,7 +165,7 @@ class Brightpearl(Source):
             yield from self._pages(api, filters, column)
             return
         first, announced = self._page(api, filters, column, 1)
-        if announced <= ROWS_PER_SEARCH:
+        if announced <= ROWS_PER_SEARCH and _is_whole(api, first, announced, column):
             api.least_requests += 1
             yield from first
             return
@@ -175,9 +176,11 @@ class Brightpearl(Source):
         """Every page of a search.
 
         When fewer results are announced than before, rows have left the window and the following
-        ones have moved up: the page is asked again from that many places earlier.
+        ones have moved up: the page is asked again from that many places earlier. A search that
+        ends with fewer orders than announced is read a second time. Raises Incomplete.
         """
         first, announced = 1, None
+        listing = Listing(api, _named(column))
         while True:
             rows, available = self._page(api, filters, column, first)
             if announced is not None and available < announced:
@@ -185,9 +188,13 @@ class Brightpearl(Source):
                 announced = available
                 continue
             announced = available
+            listing.page(available, [row.order_id for row in rows])
             yield from rows
             first += len(rows)
             if not rows or first > available:
+                if listing.is_to_be_read_again(SEARCH):
+                    first, announced = 1, None
+                    continue
                 api.least_requests += max(1, ceil(available / ROWS_PER_SEARCH))
                 return
 
@@ -207,6 +214,17 @@ class Brightpearl(Source):
         for reply in api.get_many(asked):
             for body in _read_orders(reply):
                 yield Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
+
+
+def _is_whole(api: Api, rows: Sequence[Found], announced: int, column: str) -> bool:
+    """Whether a search of one page holds as many orders as it announces; counted if so."""
+    listing = Listing(api, _named(column))
+    listing.page(announced, [row.order_id for row in rows])
+    return listing.listed >= announced and not listing.is_to_be_read_again(SEARCH)
+
+
+def _named(column: str) -> str:
+    return f"the search by {column}"
 
 
 def _lower_bound(account: Account, cursor: Cursor | None) -> datetime:

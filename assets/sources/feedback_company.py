@@ -32,6 +32,7 @@ from assets.sources.base import (
 from assets.sources.feedback_company_order import outgoing
 from assets.sources.feedback_company_rule import PushRule
 from assets.sources.feedback_company_send import register
+from assets.sources.listing import Listing
 from resources.accounts import Account, AccountSettings
 from resources.api import Api, Reply
 from resources.errors import ApiError
@@ -219,9 +220,11 @@ def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
 
     A page may hold fewer rows than asked for although more are announced: the next one is asked
     for all the same. Where fewer rows are announced than before, rows have left the list and the
-    following ones have moved up: that many pages are asked for again.
+    following ones have moved up: that many pages are asked for again. A list that ends with fewer
+    rows than announced is read a second time, from its first page. Raises Incomplete.
     """
     announced, before, retreats = 0, b"", 0
+    listing = Listing(api, "the list of invitations", before=read)
     while True:
         asked: dict[str, str | int] = {"page": number, "page_size": ROWS_PER_PAGE, "sort": sort}
         reply = api.get(INVITATIONS, asked)
@@ -237,9 +240,13 @@ def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
             continue
         announced, before = count, reply.body
         read += len(rows)
-        yield _rows(number, rows, read, reply, api.account.zone)
+        made = _rows(number, rows, read, reply, api.account.zone)
+        listing.page(count, [each.source_order_id or each.body for each in made.records])
+        yield made
         if not rows or read == count or (len(rows) < ROWS_PER_PAGE and read > count):
-            return
+            if not listing.is_to_be_read_again(reply.url):
+                return
+            number, read, announced, before = 0, 0, 0, b""
         number += 1
 
 

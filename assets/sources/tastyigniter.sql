@@ -132,6 +132,7 @@ FROM (
 
 -- section: sums
 -- Grain: one order with totals or menu lines. A tax that is not added to the sum is in the prices.
+-- The sum is never below 0, whatever is taken off, and NULL where the lines' amounts are not known.
 SELECT
     COALESCE(t.version_id, r.version_id) AS version_id,
     t.totals,
@@ -139,7 +140,8 @@ SELECT
     t.stated,
     t.price_mode,
     r.row_count,
-    GREATEST(0, COALESCE(r.subtotals, t.goods) + COALESCE(t.summable, 0)) AS summed
+    COALESCE(r.subtotals, t.goods)
+    + GREATEST(-COALESCE(r.subtotals, t.goods), COALESCE(t.summable, 0)) AS summed
 FROM (
     SELECT
         version_id,

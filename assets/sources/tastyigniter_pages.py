@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from assets.sources.base import Record
+from assets.sources.listing import Listing
 from resources.accounts import Account
 from resources.api import Api, Rejected, Reply
 from resources.errors import ApiError
@@ -68,14 +69,16 @@ class Pages:
 
     A page begins with the last order of the page before it: where that is missing, an order was
     deleted meanwhile and the following ones have moved up (seen on 4.2.3), and an earlier page is
-    asked for. The links of a reply are never followed, since they drop sort and filters, and its
-    totals do not end it: a page that is not full is the last.
+    asked for. The links of a reply are never followed, since they drop sort and filters. A page
+    that is not full is the last; where fewer orders were listed by then than the pages announced
+    (not every version announces any), the list is read a second time.
     """
 
     def __init__(
         self, api: Api, filters: Mapping[str, str] | None = None, *, newest_first: bool = False
     ) -> None:
         self._api = api
+        self._listing = Listing(api, "the order list")
         self._newest_first = newest_first
         self._asked = {"sort": f"order_id {'desc' if newest_first else 'asc'}"} | dict(
             filters or {}
@@ -94,10 +97,17 @@ class Pages:
     def go_on_from(self, edge: int, ids: Collection[str]) -> None:
         """Begin after the order `edge`; `ids` are those landed, by which its place is found."""
         self.edge = edge
-        self._place = max(0, sum(number <= edge for number in numbers_in(ids)) - 1)
+        read = sum(number <= edge for number in numbers_in(ids))
+        self._place = max(0, read - 1)
+        self._listing = Listing(self._api, "the order list", before=read)
 
     def read(self) -> list[Listed]:
-        """The next orders, none at the end. Raises ApiError for a list that cannot be followed."""
+        """The next orders, none at the end.
+
+        Raises ApiError for a list that cannot be followed, Incomplete for one that stays short.
+        """
+        if self._ended:
+            return []
         fresh: list[Listed] = []
         futile = 0
         while not fresh and not self._ended:
@@ -114,7 +124,9 @@ class Pages:
             if futile == 3:
                 raise _unreadable("brings the same orders again and again", url)
         self._note(fresh)
-        return fresh
+        if self._ended and self._listing.is_to_be_read_again(ORDERS):
+            self._place, self.edge, self._ended = 0, None, False
+        return fresh or ([] if self._ended else self.read())
 
     def _has_gap(self, page: Sequence[Listed]) -> bool:
         """Whether a page does not go on where the one before it ended."""
@@ -128,6 +140,7 @@ class Pages:
     def _note(self, fresh: Sequence[Listed]) -> None:
         numbers = [each.number for each in fresh if each.number is not None]
         self.edge = numbers[-1] if numbers else self.edge
+        self._listing.page(None, numbers, nameless=len(fresh) - len(numbers))
         self._count += len(fresh)
         least = max(1, ceil(self._count / PAGE))
         self._api.least_requests += least - self._least
@@ -145,6 +158,7 @@ class Pages:
             raise _unreadable("is not sorted by order_id as asked", reply.url)
         if len(page) > limit:
             raise _unreadable(f"has {len(page)} orders though {limit} were asked for", reply.url)
+        self._listing.page(self.announced, [])
         self._lost_in_row = 0 if page else self._lost_in_row
         self._last = numbers[-1] if numbers else self._last
         return page, reply.url

@@ -1,0 +1,40 @@
+"""What is said of schema drift on the command line.
+
+Belongs here: one line per account from the published table `schema_drift`. Does not belong here:
+what drift is (`assets/drift.py`).
+"""
+
+from __future__ import annotations
+
+from resources.places import Places
+from resources.warehouse import open_marts
+
+WORDS = {
+    "unknown_field": ("field that nobody names", "fields that nobody names"),
+    "changed_type": ("field of another type", "fields of another type"),
+    "unmapped_code": ("code that nothing maps", "codes that nothing maps"),
+}
+"""Kind of drift -> what one, and what several are called."""
+
+
+def lines(places: Places) -> list[str]:
+    """One line for every account that has drift, as the published marts have it."""
+    if not places.marts.exists():
+        return []
+    with open_marts(places) as connection:
+        known = connection.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_drift'"
+        ).fetchall()
+        rows = (
+            known
+            and connection.execute(
+                "SELECT source_system || '.' || source_account, kind, "
+                "COUNT(DISTINCT concat_ws(' ', field, code)) FROM schema_drift "
+                "GROUP BY 1, 2 ORDER BY 1, kind DESC"
+            ).fetchall()
+        )
+    found: dict[str, list[str]] = {}
+    for account, kind, count in rows:
+        one, several = WORDS[kind]
+        found.setdefault(account, []).append(f"{count} {one if count == 1 else several}")
+    return [f"{account}: {', '.join(said)}; see schema_drift" for account, said in found.items()]
