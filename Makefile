@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 # As a variable, the constraints hold for the build backend, too, which pip installs apart.
 PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test setup check ui clean help
+.PHONY: demo test nightly setup check ui clean help
 
 help:
 	@echo "make demo   set up, sync five sandbox accounts, answer questions about them"
 	@echo "make test   set up, run the tests"
+	@echo "make nightly  hundreds of random sequences against the sandbox, counted"
 	@echo "make ui     open the Dagster UI on the runs in ./var"
 	@echo "make check  ruff, mypy, definitions, tests: what .ci/run runs"
 	@echo "make clean  remove .venv and ./var"
@@ -19,6 +20,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/pytest
+
+nightly: $(VENV)/.installed-dev
+	@$(BIN)/pytest tests/test_sequences.py --hypothesis-profile=nightly -rP
 
 setup: $(VENV)/.installed
 

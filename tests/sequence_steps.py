@@ -173,11 +173,11 @@ class Skipping:
     def __init__(self) -> None:
         self.skipped = 0.0
 
-    def now(self, _: object = None) -> float:
+    def now(self) -> float:
         """As `time.monotonic`, and all waits on top."""
         return time.monotonic() + self.skipped
 
-    def sleep(self, _: object, seconds: float, stop: threading.Event) -> None:
+    def sleep(self, seconds: float, stop: threading.Event) -> None:
         """Instead of waiting."""
         if not stop.is_set():
             self.skipped += seconds
@@ -189,7 +189,7 @@ def make_quick(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(owner, name, value)
     skipping = Skipping()
     patch.setattr(pacing.Clock, "now", lambda _: skipping.now())
-    patch.setattr(pacing.Clock, "sleep", skipping.sleep)
+    patch.setattr(pacing.Clock, "sleep", lambda _, *wait: skipping.sleep(*wait))
     patch.setitem(Budget.__init__.__kwdefaults__, "now", skipping.now)
 
 

@@ -197,6 +197,7 @@ class World:
         assert not any(wrong.values()), wrong
         self._idle()
         self._swept()
+        assert [what for what, sql in NEVER_IN_HISTORY.items() if self.home.rows(sql)] == []
         self._anew()
         assert [run for run in self.workshop.ledger.runs(None) if run["outcome"] == "running"] == []
 
@@ -272,3 +273,35 @@ TWICE = {
     """,
 }
 """What must never be found in the lake, whatever happened."""
+
+NEVER_IN_HISTORY = {
+    "not one current code": """
+        SELECT order_key, dimension
+        FROM order_status_history
+        GROUP BY ALL
+        HAVING COUNT(*) FILTER (WHERE is_current) <> 1
+    """,
+    "a current code has ended, or another has not": """
+        SELECT * FROM order_status_history WHERE is_current <> (valid_to_utc IS NULL)
+    """,
+    "stretches overlap or leave a gap": """
+        SELECT *
+        FROM (
+            SELECT
+                *,
+                LEAD(valid_from_utc) OVER (
+                    PARTITION BY order_key, dimension ORDER BY valid_from_utc, landing_seq
+                ) AS following
+            FROM order_status_history
+        )
+        WHERE valid_to_utc IS DISTINCT FROM following OR valid_to_utc < valid_from_utc
+    """,
+    "the current code is not the order's": """
+        SELECT o.order_key
+        FROM orders AS o
+        LEFT JOIN order_status_history AS h
+            ON h.order_key = o.order_key AND h.dimension = 'order_status' AND h.is_current
+        WHERE h.code IS DISTINCT FROM o.order_status
+    """,
+}
+"""What must never be found in the published history."""
