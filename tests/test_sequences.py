@@ -222,9 +222,9 @@ PARTS: dict[str, tuple[tuple[str, ...], int, int]] = {
     "brightpearl": (("brightpearl",), 2, 50),
     "tastyigniter": (("tastyigniter",), 2, 50),
     "efiling": (("efiling",), 2, 50),
-    "quotevine": (("quotevine",), 2, 40),
-    "feedback_company": (("feedback_company",), 2, 40),
-    "all": (tuple(ACCOUNT_NAMES), 2, 30),
+    "quotevine": (("quotevine",), 1, 40),
+    "feedback_company": (("feedback_company",), 1, 40),
+    "all": (tuple(ACCOUNT_NAMES), 1, 30),
 }
 """The sources of a sandbox, and how many sequences by default and by night."""
 
