@@ -163,15 +163,20 @@ def _definition(check: Check) -> dg.AssetChecksDefinition:
 
 def _running(check: Check) -> Callable[..., dg.AssetCheckResult]:
     def run(workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
-        found = _look(check, workshop)
-        return dg.AssetCheckResult(
-            passed=not found,
-            severity=check.severity,
-            description=_line(check, found),
-            metadata={check.counted: sum(count for _, count, _ in found), **_by_account(found)},
-        )
+        return result(check, workshop)
 
     return run
+
+
+def result(check: Check, workshop: Workshop) -> dg.AssetCheckResult:
+    """What a check finds now."""
+    found = _look(check, workshop)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=check.severity,
+        description=_line(check, found),
+        metadata={check.counted: sum(count for _, count, _ in found), **_by_account(found)},
+    )
 
 
 def _look(check: Check, workshop: Workshop) -> Found:

@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import presence
+from assets import presence, run_checks
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import Pull
@@ -80,17 +80,24 @@ def _changes(source: Source) -> dg.AssetsDefinition:
         description=f"What changed in {source.title} since the account's cursor, landed untouched.",
         kinds={"json"},
         tags={"orderloom/kind": "changes"},
+        check_specs=run_checks.specs(source.name),
     )
     def changes(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
-    ) -> dg.MaterializeResult[None]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         key = account_key(source.name, context.partition_key)
         with plainly():
             account = workshop.active(key)
             if PUSH in source.ways:  # what a push that died left accepted but not landed
                 workshop.pusher.settle(account, context.run.run_id)
-            pull = workshop.puller.changes(account, context.run.run_id)
-        return dg.MaterializeResult(metadata=pull_metadata(pull))
+            try:
+                pull = workshop.puller.changes(account, context.run.run_id)
+            except run_checks.FAULTS as fault:
+                yield run_checks.failed(source.name, key, fault)
+                raise
+        yield dg.MaterializeResult(
+            metadata=pull_metadata(pull), check_results=run_checks.passed(pull)
+        )
 
     return changes
 

@@ -11,6 +11,7 @@ died between two tables is completed without writing anything twice.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import duckdb
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.drift import CHANGED_TYPE, UNKNOWN_FIELD, UNMAPPED_CODE, Scanner
+from assets.drift_log import TABLE as DRIFT
 from assets.drift_log import DriftLog, Noted
 from assets.known import landing_stage
 from assets.mapping import Mapped, Mapper
@@ -31,7 +33,9 @@ WRITTEN = ("order_rows", "order_parties", "quarantine", "orders")
 """In this order: an order is never visible without its rows."""
 LEASE = "normalise"
 PATIENCE = 300.0
-"""Seconds that one run waits for another that is normalising the same account."""
+"""Seconds that one run waits for another that works on the same account or table."""
+REWRITE = "rewrite"
+"""Purpose of the lease of a lake table."""
 
 
 @dataclass
@@ -112,15 +116,17 @@ class Normaliser:
             scanner.scan(chunk)
             scanner.codes(mapped.tables["orders"])
             _count(total, mapped)
-        lease.check()
-        log.replace(scanner, last)
+        with rewriting(self._ledger, DRIFT):
+            lease.check()
+            log.replace(scanner, last)
         total.drift = log.noted
         own = (self._account.source, self._account.name)
         for table in WRITTEN:
-            lease.check()
-            self._lake.replace_account(
-                table, own, made[table], stage=self._stage, batch=last, after=done[table]
-            )
+            with rewriting(self._ledger, table):
+                lease.check()
+                self._lake.replace_account(
+                    table, own, made[table], stage=self._stage, batch=last, after=done[table]
+                )
         return total
 
     def _drift_log(self, mapper: Mapper, mapped_to: int) -> DriftLog:
@@ -159,6 +165,14 @@ class Normaliser:
                 ).to_arrow_table()
                 if chunk.num_rows:
                     yield chunk
+
+
+def rewriting(ledger: Ledger, table: str) -> AbstractContextManager[Lease]:
+    """The lease under which files of a lake table are rewritten: by replay, or by compaction.
+
+    Appending needs none. Of two who rewrite the same files at once one would be refused.
+    """
+    return ledger.lease(f"lake/{table}", REWRITE, wait=PATIENCE)
 
 
 def _count(total: Normalised, mapped: Mapped) -> None:

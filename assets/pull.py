@@ -18,7 +18,7 @@ from assets.sources import source as source_of
 from assets.sources.base import Batch, Until
 from assets.sweeping import PRESENCE, Sweeper, Swept, require_sweep
 from resources.accounts import Account
-from resources.api import Api, Progress
+from resources.api import Api, Clock, Progress
 from resources.budget import WINDOW, Budget
 from resources.errors import ConfigurationError, OrderloomError
 from resources.lake import Lake
@@ -91,6 +91,8 @@ class Puller:
     """Told after every landing commit."""
     budget_window: float = WINDOW
     """Seconds in which an account's requests are counted."""
+    clock: Clock | None = None
+    """What waits are measured by; None for the clock on the wall."""
 
     def changes(self, account: Account, run_id: str) -> Pull:
         """What changed since the account's cursor, which moves as batches are durable.
@@ -224,7 +226,7 @@ class Puller:
         allowed = account.settings.requests_per_minute or source.requests_per_minute
         window = self.budget_window
         budget = Budget(self.places.budgets, account.budget_key, allowed, window=window)
-        return Api(account, source, budget=budget, progress=self.asking)
+        return Api(account, source, budget=budget, progress=self.asking, clock=self.clock)
 
 
 def require_history(account: Account) -> None:

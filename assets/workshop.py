@@ -14,7 +14,7 @@ from assets.pull import Pull, Puller
 from assets.push import Pusher
 from assets.sources import accounts
 from resources.accounts import Account, Accounts
-from resources.api import Progress
+from resources.api import Clock, Progress
 from resources.errors import ConfigurationError
 from resources.lake import Lake
 from resources.ledger import Ledger
@@ -31,6 +31,8 @@ class Workshop:
     """Told of every request and every wait."""
     landed: Callable[[Pull], None] | None = None
     """Told after every landing commit."""
+    clock: Clock | None = None
+    """What waits are measured by; None for the clock on the wall."""
 
     @property
     def accounts(self) -> Accounts:
@@ -57,7 +59,9 @@ class Workshop:
     @property
     def puller(self) -> Puller:
         """What pulls accounts into this home's lake."""
-        return Puller(self.places, self.lake, self.ledger, self.asking, self.landed)
+        return Puller(
+            self.places, self.lake, self.ledger, self.asking, self.landed, clock=self.clock
+        )
 
     @property
     def pusher(self) -> Pusher:

@@ -7,6 +7,7 @@ Belongs here: their Dagster ops. Does not belong here: how they are done (`asset
 import dagster as dg
 from pydantic import Field
 
+from assets.normalise import rewriting
 from assets.partitions import plainly
 from assets.workshop import Workshop
 from schemas.canonical import LAKE
@@ -17,8 +18,6 @@ REPLAY_OP = "replay_accounts"
 COMPACT_OP = "compact_tables"
 OPS = {REPLAY: REPLAY_OP, COMPACT: COMPACT_OP}
 """The op of each job; Dagster wants their names apart."""
-PATIENCE = 600.0
-"""Seconds that compaction waits for the lease of a table."""
 
 
 class ChosenAccounts(dg.Config):
@@ -54,7 +53,7 @@ def compact_op(
     """One table at a time, under its exclusive lease."""
     with plainly():
         for table in LAKE:
-            with workshop.ledger.lease(f"lake/{table}", COMPACT, wait=PATIENCE):
+            with rewriting(workshop.ledger, table):
                 before, after = workshop.lake.compact(table)
                 context.log.info("%s: %d files became %d", table, before, after)
 

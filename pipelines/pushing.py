@@ -53,10 +53,9 @@ def send(key: str, limit: int | None) -> int:
     tell(ran)
     said = ", ".join(f"{counts.get(each, 0):,} {each}" for each in _SHOWN)
     console.out.print(f"{key}: {said}")
-    if unfit:
-        console.out.print(f"{unfit:,} are not as the API wants it: orderloom push {key}")
+    console.out.print(f"{unfit:,} not as the API wants it, {waiting:,} waiting for a decision")
     if waiting:
-        console.complain(f"{key}: {waiting} wait for a decision: orderloom push {key} --list")
+        console.complain(f"{key}: see `orderloom push {key} --list`, and decide")
     return max(exit_code(ran), int(any(counts.get(each) for each in _SHOWN[1:])))
 
 
@@ -77,7 +76,9 @@ def show_open(key: str) -> int:
             soft_wrap=True,
         )
     else:
+        counts = workshop.ledger.registrations.counts(key)
         console.out.print(f"{key}: nothing waits for a decision")
+        console.out.print(", ".join(f"{counts.get(each, 0):,} {each}" for each in _SHOWN))
     workshop.close()
     return 0
 

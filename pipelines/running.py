@@ -6,9 +6,10 @@ here: which jobs there are (`pipelines/jobs.py`), what is printed (`pipelines/co
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -40,16 +41,25 @@ class Ran:
     """What each materialised asset said of itself, by the last part of its key."""
 
 
-def instance(places: Places) -> dg.DagsterInstance:
-    """The Dagster instance of a home; its folder and settings are made where they are missing."""
+@contextmanager
+def _in_turn(places: Places) -> Iterator[None]:
+    """One process at a time: of two that make Dagster's databases at once, one would fail."""
     places.prepare()
     places.dagster.mkdir(mode=0o700, exist_ok=True)
-    settings = places.dagster / "dagster.yaml"
-    if not settings.exists():
-        text = files("pipelines").joinpath("dagster.yaml").read_text(encoding="utf-8")
-        settings.write_text(text, encoding="utf-8")
-    os.environ["DAGSTER_HOME"] = str(places.dagster)
-    return dg.DagsterInstance.from_config(str(places.dagster))
+    with (places.dagster / ".making.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def instance(places: Places) -> dg.DagsterInstance:
+    """The Dagster instance of a home; its folder and settings are made where they are missing."""
+    with _in_turn(places):
+        settings = places.dagster / "dagster.yaml"
+        if not settings.exists():
+            text = files("pipelines").joinpath("dagster.yaml").read_text(encoding="utf-8")
+            settings.write_text(text, encoding="utf-8")
+        os.environ["DAGSTER_HOME"] = str(places.dagster)
+        return dg.DagsterInstance.from_config(str(places.dagster))
 
 
 class Runner(AbstractContextManager["Runner"]):
@@ -62,7 +72,8 @@ class Runner(AbstractContextManager["Runner"]):
         self._workshop = workshop
         self._definitions = build_definitions(workshop)
         self._instance = instance(workshop.places)
-        register(self._instance, accounts)
+        with _in_turn(workshop.places):
+            register(self._instance, accounts)
 
     def __exit__(self, *exc: object) -> None:
         self._instance.dispose()

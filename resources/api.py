@@ -22,9 +22,18 @@ from resources import refusals
 from resources.accounts import Account
 from resources.budget import Budget
 from resources.dialect import Dialect, Progress
+from resources.errors import ApiError
 from resources.login import Login
 from resources.pacing import THROTTLE, Clock, Pacer
-from resources.refusals import Elsewhere, Fault, Rejected, Throttled, Unreachable
+from resources.refusals import (
+    Elsewhere,
+    Fault,
+    Incomplete,
+    Rejected,
+    ServerFault,
+    Throttled,
+    Unreachable,
+)
 from resources.replies import NotJson, Reply, read_reply, retry_after, sensible_seconds
 from resources.transport import Params, Transport
 from resources.workers import Workers
@@ -34,11 +43,13 @@ __all__ = [
     "Clock",
     "Dialect",
     "Elsewhere",
+    "Incomplete",
     "NotJson",
     "Params",
     "Progress",
     "Rejected",
     "Reply",
+    "ServerFault",
     "Throttled",
     "Unreachable",
     "retry_after",
@@ -54,10 +65,15 @@ PATIENCE = 3600.0
 _UNSTATED_WAIT = 60.0
 """Seconds to wait after a 429 that says nothing of how long."""
 
-_PASSING = frozenset({500, 502, 503, 504})
+_PASSING = frozenset({408, 500, 502, 503, 504, *range(520, 525)})
+"""Statuses that may well be others when asked again; 520 to 524 are Cloudflare's for the site."""
 _REDIRECTS = 5
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=0.5)
+
+
+Flaw = Callable[[Reply], str | None]
+"""What is missing from a reply, though it reads well; None where it is whole."""
 
 
 @dataclass(slots=True)
@@ -71,6 +87,8 @@ class _Call:
     repeatable: bool
     """Whether it may be sent again though the API may have received it."""
     stop: threading.Event
+    tries: int = TRIES
+    flaw: Flaw | None = None
     throttled: float = 0.0
     """Seconds that the API has told this call to wait."""
 
@@ -78,8 +96,8 @@ class _Call:
 class Api:
     """One account's API, as a context manager. Thread safe.
 
-    Every request raises ApiError (Rejected, Throttled, Unreachable or Elsewhere), in one line
-    without secrets, or BudgetError.
+    Every request raises ApiError (Rejected, Throttled, Unreachable, NotJson, Incomplete or
+    Elsewhere), in one line without secrets, or BudgetError. Replies with a 2xx status are JSON.
     """
 
     def __init__(
@@ -146,9 +164,23 @@ class Api:
         self._workers.join()
         self._budget.close()
 
-    def get(self, path: str, params: Params | None = None, *, missing_ok: bool = False) -> Reply:
-        """The reply to a GET below base_url. With `missing_ok` a 404 is a reply like any other."""
-        return self._ask(self._call("GET", path, params, missing_ok=missing_ok))
+    def get(
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        missing_ok: bool = False,
+        tries: int = TRIES,
+        flaw: Flaw | None = None,
+    ) -> Reply:
+        """The reply to a GET below base_url. With `missing_ok` a 404 is a reply like any other.
+
+        A reply in which `flaw` finds something missing is a passing fault: it is asked for again,
+        `tries` times in all, and raises Incomplete in the end.
+        """
+        call = self._call("GET", path, params, missing_ok=missing_ok)
+        call.tries, call.flaw = tries, flaw
+        return self._ask(call)
 
     def options(self, path: str, params: Params | None = None) -> Reply:
         """The reply to an OPTIONS below base_url."""
@@ -169,6 +201,7 @@ class Api:
         *,
         at_once: int = 4,
         missing_ok: bool = False,
+        flaw: Flaw | None = None,
     ) -> Iterator[Reply]:
         """The replies to many GETs, in the order of the requests, `at_once` under way at a time.
 
@@ -177,7 +210,9 @@ class Api:
         """
 
         def ask(request: tuple[str, Params | None], stop: threading.Event) -> Reply:
-            return self._ask(self._call("GET", *request, missing_ok=missing_ok, stop=stop))
+            call = self._call("GET", *request, missing_ok=missing_ok, stop=stop)
+            call.flaw = flaw
+            return self._ask(call)
 
         return self._workers.in_order(requests, ask, at_once)
 
@@ -212,7 +247,7 @@ class Api:
         """The reply to a call, sent again after passing faults."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: _worth_repeating(error, call)),
-            stop=tenacity.stop_after_attempt(TRIES),
+            stop=tenacity.stop_after_attempt(call.tries),
             wait=_BACKOFF,
             sleep=lambda seconds: self._pacer.rest(seconds, call.stop),
             reraise=True,
@@ -221,8 +256,11 @@ class Api:
             return retrying(self._admitted, call)
         except Fault as error:
             fault = error
+        if fault.error is not None and call.repeatable:
+            raise fault.error
         asked = f"{call.method} {call.url}"
-        raise refusals.unreachable(asked, fault, self.account.key, TRIES)
+        tries = 1 if fault.sent and not call.repeatable else call.tries
+        raise refusals.unreachable(asked, fault, self.account.key, tries)
 
     def _admitted(self, call: _Call) -> Reply:
         """The first reply to a call that does not say "too many requests". Raises Fault."""
@@ -240,8 +278,23 @@ class Api:
                 )
             self._pacer.close_for(seconds, THROTTLE)
         if reply.status in _PASSING and self._dialect.refusal(reply) is None:
-            raise Fault(f"answered {reply.status}: {reply.excerpt(200)}", passing=True, sent=True)
+            text = f"answered {reply.status}: {reply.words(200)}"
+            raise Fault(text, passing=True, sent=True, status=reply.status)
+        error = self._spoiled(reply, call)
+        if error is not None:
+            raise Fault(str(error), passing=True, sent=True, error=error)
         return reply
+
+    def _spoiled(self, reply: Reply, call: _Call) -> ApiError | None:
+        """What is wrong with a reply that says of itself that all is well."""
+        if not 200 <= reply.status < 300 or reply.status == 204:
+            return None
+        if not reply.is_json:
+            return reply.not_json()
+        if call.flaw is None or self._dialect.refusal(reply) is not None:
+            return None
+        missing = call.flaw(reply)
+        return None if missing is None else refusals.incomplete(reply, missing)
 
     def _throttle(self, reply: Reply, call: _Call) -> float | None:
         now = reply.server_time or reply.fetched_at

@@ -10,7 +10,6 @@ vectors, no column mapping.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -33,6 +32,7 @@ from resources.lake_files import (
     writer_properties,
 )
 from resources.lake_files import create as create_table
+from resources.lake_lock import compacting
 from schemas.canonical import LAKE, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Lake:
         Raises LakeError if another process is at it, or if the number of rows afterwards is not
         what the log accounts for.
         """
-        with self._lock, self._plainly(table), self._alone(table):
+        with self._lock, self._plainly(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0, 0
@@ -354,24 +354,6 @@ class Lake:
         """Flush what a run that crashed after its commit did not come to flush."""
         if self.root is not None:
             os.sync()
-
-    @contextmanager
-    def _alone(self, table: str) -> Iterator[None]:
-        """Hold the lock of a local table's compaction."""
-        if self.root is None:
-            yield
-            return
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / f".{table}.compacting").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LakeError(
-                    "the table is being compacted by another process",
-                    self._where(table),
-                    "let it finish, or end it if it stands still",
-                ) from None
-            yield
 
     def _where(self, table: str) -> str:
         return f"{self.url}/{table}"

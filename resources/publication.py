@@ -13,34 +13,72 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 from resources.durable import flush_file, flush_folder
+from resources.errors import WarehouseError
 
 KEPT_FILES = 2
 """The live file and the one before, for readers who are just opening it."""
 
+PATIENCE = 900.0
+"""Seconds that a publication waits for another one, which may be building everything anew."""
+
+_POLL = 0.05
+"""Seconds between two looks whether the other one has finished."""
+
+_STAMP = "%Y%m%dT%H%M%S%f"
+
 _UNFINISHED = "building"
 
 
-def new_id() -> str:
-    """An id that sorts by time and is never given again."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
+def new_id(marts: Path) -> str:
+    """An id that is never given again, and sorts after those of the files that are there.
+
+    It tells the time, unless the clock was set back: then it follows the newest file by a moment.
+    """
+    moment = datetime.now(UTC)
+    for file in marts.parent.glob(f"{marts.stem}-*T*-*.duckdb"):
+        stamp = file.stem.removeprefix(f"{marts.stem}-").partition("-")[0]
+        with suppress(ValueError):
+            found = datetime.strptime(f"{stamp}Z", f"{_STAMP}%z")
+            moment = max(moment, found + timedelta(microseconds=1))
+    return f"{moment:{_STAMP}}-{secrets.token_hex(3)}"
 
 
 @contextmanager
 def exclusive(marts: Path) -> Iterator[None]:
-    """Wait until no other process publishes here, then hold them off, and clean up behind."""
+    """Wait until no other process publishes here, then hold them off, and clean up behind.
+
+    Raises WarehouseError after PATIENCE seconds: a process that was stopped keeps its lock.
+    """
     with marts.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _wait_for(lock, marts)
         clean_up(marts)
         try:
             yield
         finally:
             clean_up(marts)
+
+
+def _wait_for(lock: IO[str], marts: Path) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise WarehouseError(
+                    f"another process has been publishing for {PATIENCE:.0f} seconds",
+                    str(marts),
+                    "let it finish, or end it if it stands still; then run again",
+                ) from None
+        time.sleep(_POLL)
 
 
 def live(marts: Path) -> Path | None:

@@ -23,8 +23,20 @@ _EXCERPT = 200
 class Fault(Exception):
     """A request that brought no whole reply. The text is redacted."""
 
-    def __init__(self, text: str, *, passing: bool, sent: bool) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        passing: bool,
+        sent: bool,
+        status: int = 0,
+        error: ApiError | None = None,
+    ) -> None:
         super().__init__(redact(text))
+        self.status = status
+        """The reply's HTTP status, if there was one."""
+        self.error = error
+        """What it amounts to where it does not pass, if that is not Unreachable."""
         self.passing = passing
         """Whether it may well succeed when sent again."""
         self.sent = sent
@@ -60,6 +72,14 @@ class Unreachable(ApiError):
         """True of a POST on which the API may have acted."""
 
 
+class ServerFault(Unreachable):
+    """The API answered 500 at every try, to this request at least."""
+
+
+class Incomplete(ApiError):
+    """A reply that reads well and leaves out what it should hold, at every try."""
+
+
 class Elsewhere(ApiError):
     """The API points to another host, where its credentials must not go."""
 
@@ -76,18 +96,28 @@ def rejected(reply: Reply, reason: str | None) -> Rejected:
     )  # fmt: skip
 
 
+def incomplete(reply: Reply, missing: str) -> Incomplete:
+    """The error for a reply that leaves something out."""
+    return Incomplete(
+        f"{answered(reply)}, but {missing}",
+        reply.account,
+        "run again later; if it persists, ask the API's vendor how its lists are paged now",
+    )
+
+
 def unreachable(asked: str, fault: Fault, account: str, tries: int) -> Unreachable:
     """The error for a request, written `GET https://...`, that brought no whole reply."""
     if not fault.passing:
         remedy = "check base_url, this machine's clock and its certificates"
     elif not fault.sent:
         remedy = f"check base_url and the network; it was tried {tries} times"
-    elif asked.startswith("POST "):
+    elif asked.startswith("POST ") and tries == 1:
         remedy = "look in the API whether it arrived before sending it again"
     else:
         remedy = f"run again later; it was tried {tries} times"
     in_doubt = fault.sent and asked.startswith("POST ")
-    return Unreachable(f"{asked}: {fault}", account, remedy, in_doubt=in_doubt)
+    kind = ServerFault if fault.status == 500 else Unreachable
+    return kind(f"{asked}: {fault}", account, remedy, in_doubt=in_doubt)
 
 
 def answered(reply: Reply) -> str:

@@ -26,6 +26,12 @@ class NotJson(ApiError):
     """A reply that should be JSON and is not."""
 
 
+class _Complaint(msgspec.Struct):
+    """The usual form of an error in JSON."""
+
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One whole reply of an API."""
@@ -51,12 +57,34 @@ class Reply:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # raised below, so that no traceback shows the body
-        raise NotJson(
+        raise self.not_json()
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is one whole JSON value."""
+        try:
+            msgspec.json.decode(self.body, type=msgspec.Raw)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return True
+
+    def not_json(self) -> NotJson:
+        """The error for a body that is none."""
+        return NotJson(
             f"{self.method} {self.url} answered {self.status} with something that is not JSON: "
             f"{self.excerpt(80)!r}",
             self.account,
             "check base_url, or whether a proxy or a login page answers in the API's place",
         )
+
+    def words(self, length: int) -> str:
+        """What an error reply says: its `message` where it has one, which may stand beside a stack
+        trace, else the beginning of its body. Redacted, one line."""
+        try:
+            message = msgspec.json.decode(self.body, type=_Complaint).message
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self.excerpt(length)
+        return " ".join(redact(message).split())[:length]
 
     def excerpt(self, length: int) -> str:
         """The first characters of the body as one line of text, redacted."""

@@ -164,7 +164,7 @@ class Warehouse:
             if plan.base and not plan.steps and plan.base.fingerprint == marks[1]:
                 return _report(started, plan, plan.base.path, None)
             while True:
-                building = publication.unfinished(self.path, publication.new_id())
+                building = publication.unfinished(self.path, publication.new_id(self.path))
                 built = self._build(building, lake, plan, _Content(marts, reference, *marks))
                 if not built.faults:
                     break

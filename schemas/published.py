@@ -53,8 +53,7 @@ _STATUS_HISTORY = pa.schema(
         text("valid_from_basis", "on what valid_from_utc rests: source_event (the source says "
              "since when), source_updated (the source's stamp of the order's last change), "
              "source_created (never changed since the source created it), observed (when it was "
-             "received, or when it must have begun at the latest, the source's stamps saying "
-             "nothing)",
+             "received, or when it must have begun at the latest, the source saying nothing)",
              required=True),
         column("observed_at", MOMENT, "when the first version that told of this code was received; "
                "UTC", required=True),

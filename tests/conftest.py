@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from resources import redaction
+
+if TYPE_CHECKING:
+    from tests.pushing import Desk
 
 settings.register_profile("nightly", print_blob=True)
 
@@ -23,3 +28,23 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_secrets_of_other_tests() -> Iterator[None]:
     yield
     redaction.forget()
+
+
+@pytest.fixture(scope="session")
+def published_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the shop's orders published; to be copied, not written to."""
+    from tests.pushing import seed
+
+    folder = tmp_path_factory.mktemp("shop")
+    seed(folder)
+    return folder
+
+
+@pytest.fixture
+def desk(published_shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A home of a test's own from which is pushed to a sandbox."""
+    from sandbox.server import Sandbox
+    from tests.pushing import copy
+
+    with Sandbox(sources=("feedback_company",)) as box:
+        yield copy(box, published_shop, tmp_path, monkeypatch)

@@ -15,10 +15,13 @@ from assets.pull import Pull
 from assets.sweeping import Swept
 from assets.workshop import Workshop
 from resources.accounts import Account
+from resources.api import Clock
 from sandbox.server import Sandbox
 
 
-def point_at(box: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+def point_at(
+    box: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock | None = None
+) -> Workshop:
     """An empty home in `folder` whose accounts are those of the sandbox."""
     accounts = folder / "accounts.toml"
     accounts.write_text(box.accounts_toml(), encoding="utf-8")
@@ -26,7 +29,7 @@ def point_at(box: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Wor
     monkeypatch.setenv("ORDERLOOM_ACCOUNTS", str(accounts))
     for name, value in box.environment().items():
         monkeypatch.setenv(name, value)
-    return Workshop()
+    return Workshop(clock=clock)
 
 
 class Pulls:

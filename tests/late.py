@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.landing import Landing
-from assets.normalise import Normaliser
+from assets.normalise import Normaliser, rewriting
 from assets.sources import source
 from assets.sources.base import Record
 from resources import lake as lakes
@@ -123,7 +123,7 @@ def main(work: str, point: str, nth: int, folder: Path) -> None:
     elif work == "move":
         move_cursor(ledger, 1)
     elif work == "compact":
-        with ledger.lease("lake/raw", "compact"):
+        with rewriting(ledger, "raw"):
             lake.compact("raw")
     else:
         normaliser.drain() if work == "drain" else normaliser.replay()

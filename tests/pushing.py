@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[1]
 KEY = "feedback_company.reviews"
 SHOP = "brightpearl.acme"
 SECONDS = 60
+LOGIN = 1
+"""The request for a token."""
 
 
 class Desk:
@@ -98,6 +100,11 @@ class Desk:
         """Rewrite accounts.toml."""
         path = self.workshop.places.accounts
         path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def ids(desk: Desk) -> list[str]:
+    """External ids of what the sandbox took, in its order."""
+    return [body["external_id"] for body in desk.registered()]
 
 
 def seed(folder: Path) -> None:

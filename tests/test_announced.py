@@ -10,13 +10,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from assets.known import Landed
 from assets.pull import RUNS_BEFORE_SILENCE_IS_ODD, ReceivedNothing
-from assets.sources.listing import Incomplete
 from assets.workshop import Workshop
+from pipelines.definitions import build_definitions
 from resources.accounts import Account, AccountSettings
+from resources.api import Incomplete
 from resources.errors import ApiError
 from tests.document_bodies import body_of
 from tests.home import Pulls
@@ -250,3 +252,43 @@ def test_a_listing_of_known_orders_is_not_silence(ask: Callable[[Site], Pulls]) 
     sync_often(pulls, site, RUNS_BEFORE_SILENCE_IS_ODD)
     pull = pulls.changes(KEY)
     assert (pull.counts.received, pull.listed) == (0, len(site.ids))
+
+
+@pytest.mark.parametrize(
+    ("site", "broken"),
+    [
+        (Site([1, 2]), None),
+        (Site([1, 2], short=100), "as_many_orders_as_announced"),
+    ],
+    ids=["whole", "short"],
+)
+def test_the_run_tells_its_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Site, broken: str | None
+) -> None:
+    """Through Dagster, as the UI and the command line do it."""
+    names = {"app_ref": "REF", "account_token": "TOKEN"}
+    for name in names.values():
+        monkeypatch.setenv(name, "canary")
+    with Loopback(site.answer) as server, dg.DagsterInstance.ephemeral() as instance:
+        accounts = tmp_path / "accounts.toml"
+        accounts.write_text(
+            f'[brightpearl.acme]\nbase_url = "{server.url}"\ntimezone = "Europe/London"\n'
+            'started_on = 2026-10-01\n[brightpearl.acme.credentials]\napp_ref = "REF"\n'
+            'account_token = "TOKEN"\n'
+        )
+        monkeypatch.setenv("ORDERLOOM_HOME", str(tmp_path / "var"))
+        monkeypatch.setenv("ORDERLOOM_ACCOUNTS", str(accounts))
+        workshop = Workshop()
+        instance.add_dynamic_partitions("brightpearl_accounts", ["acme"])
+        ran = (
+            build_definitions(workshop)
+            .resolve_job_def("brightpearl_sync")
+            .execute_in_process(instance=instance, partition_key="acme", raise_on_error=False)
+        )
+        workshop.close()
+    told = {each.check_name: each.passed for each in ran.get_asset_check_evaluations()}
+    assert ran.success is (broken is None)
+    if broken is None:
+        assert told == {"as_many_orders_as_announced": True, "receives_something": True}
+    else:
+        assert told == {broken: False}

@@ -10,9 +10,11 @@ import pytest
 
 from resources.api import (
     Elsewhere,
+    Incomplete,
     NotJson,
     Progress,
     Rejected,
+    Reply,
     Throttled,
     Unreachable,
     retry_after,
@@ -74,6 +76,11 @@ def test_post_sends_decimals_digit_by_digit() -> None:
         Answer(502),
         Answer(503),
         Answer(504),
+        Answer(408),
+        Answer(522),
+        Answer(body=b"<html>just a moment</html>"),
+        Answer(body=b'{"orders": [1, 2'),
+        Answer(body=b""),
         Answer(hang_up=True),
         Answer(body=b'{"orders": [1, 2, 3]}', cut_after=5),
         Answer(body=b"no gzip", headers={"Content-Encoding": "gzip"}),
@@ -279,13 +286,42 @@ def test_a_post_is_never_turned_into_a_get() -> None:
 
 def test_not_json() -> None:
     page = Answer(body=b"<html>" + b"Sign in " * 100)
-    with Loopback(in_turn(page)) as server, api_at(server.url) as api:
-        reply = api.get("orders")
-    with pytest.raises(NotJson) as caught:
-        reply.json()
+    with (
+        Loopback(in_turn(page)) as server,
+        api_at(server.url) as api,
+        pytest.raises(NotJson) as caught,
+    ):
+        api.get("orders")
+    assert len(server.seen) == 5
     assert f"{server.url}/orders" in str(caught.value)
     assert "plain.acme" in str(caught.value)
     assert str(caught.value).count("Sign in") == 9
+
+
+def test_a_post_whose_reply_cannot_be_read_may_have_arrived() -> None:
+    with Loopback(in_turn(Answer(body=b"<html>"))) as server, api_at(server.url) as api:
+        with pytest.raises(Unreachable, match="look in the API whether it arrived"):
+            api.post("orders", {})
+        assert len(server.seen) == 1
+        with pytest.raises(NotJson):
+            api.post("search", {}, repeatable=True)
+    assert len(server.seen) == 6
+
+
+def test_a_reply_that_leaves_something_out_is_asked_for_again() -> None:
+    def flaw(reply: Reply) -> str | None:
+        return "orders are missing" if reply.json() == [] else None
+
+    empty = Answer(body=b"[]")
+    clock = FakeClock()
+    with Loopback(in_turn(empty, empty, OK)) as server, api_at(server.url, clock=clock) as api:
+        assert api.get("orders", flaw=flaw).json() == {"ok": True}
+        assert len(clock.slept) == 2
+        server.answer = in_turn(empty)
+        with pytest.raises(Incomplete, match=r"200 OK, but orders are missing \(plain\.acme\)"):
+            api.get("orders", flaw=flaw, tries=2)
+        assert api.get("orders").json() == []
+    assert len(server.seen) == 6
 
 
 def test_retry_after_reads_seconds_and_dates() -> None:

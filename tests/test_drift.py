@@ -7,15 +7,19 @@ import json
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from assets.drift import Scanner, masked
 from assets.marts import MARTS
+from assets.normalise import Normaliser
 from assets.reference import reference
 from assets.sources import SOURCES
+from assets.workshop import Workshop
 from schemas.canonical import LAKE
 from schemas.known_fields import Known, known_fields
 from tests.document_bodies import BODIES, body_of, path_of
@@ -269,3 +273,58 @@ def _unknown(workshop: Any) -> dict[str, set[str]]:
         if row["kind"] == "unknown_field":
             found[f"{row['source_system']}.{row['source_account']}"].add(row["field"])
     return found
+
+
+def _folded(table: pa.Table) -> set[tuple[Any, ...]]:
+    """Kind, field, type and code -> orders, first and last landing sequence, over all batches."""
+    totals = table.group_by(["kind", "field", "json_type", "code"]).aggregate(
+        [("orders", "sum"), ("first_landing_seq", "min"), ("landing_seq", "max")]
+    )
+    return {tuple(row.values()) for row in totals.to_pylist()}
+
+
+def _kept_and_found(workshop: Any, account: Any) -> tuple[set[Any], set[Any]]:
+    """What the lake keeps of an account's drift, and what all of its raw records hold."""
+    own = (account.source, account.name)
+    scanner = Scanner(account)
+    with duckdb.connect() as connection:
+        tables = {
+            name: workshop.lake.read(connection, name, account=own).to_arrow_table()
+            for name in ("drift", "raw", "orders")
+        }
+    scanner.scan(tables["raw"].sort_by("landing_seq"))
+    scanner.codes(tables["orders"].sort_by("landing_seq"))
+    return _folded(tables["drift"]), _folded(scanner.found())
+
+
+def test_nothing_is_noted_twice_or_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lake from before the table was kept, then a run that died after noting."""
+    key = "quotevine.leasing"
+    with open_sandbox() as box:
+        workshop = point_at(box, tmp_path, monkeypatch)
+        account = workshop.accounts.get(key)
+        Pulls(workshop).changes(key)
+        rmtree(workshop.places.home / "lake" / "drift")
+        workshop.close()
+        later = Workshop()
+        for run, number in (("second", "A7"), ("third", "A8")):
+            box.api(key).edit(_newest(box, key), {"paint_option_code": number, run: 1})
+            later.puller.changes(account, run)
+            if run == "third":
+                with monkeypatch.context() as patch:
+                    patch.setattr(Normaliser, "_write", _die)
+                    with pytest.raises(KeyboardInterrupt):
+                        later.normaliser(account).drain()
+                box.api(key).edit(_newest(box, key), {"paint_option_code": "A9", "fourth": 1})
+                later.puller.changes(account, "fourth")
+            later.normaliser(account).drain()
+            kept, found = _kept_and_found(later, account)
+            assert kept == found
+        assert ("unknown_field", "order.fourth", "number", None) in {row[:4] for row in kept}
+        later.close()
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -94,6 +94,16 @@ def test_a_reply_older_than_what_is_landed_does_not_come_back(lake: Lake, landin
     assert len(_rows(lake, "raw", "landing_seq")) == 1
 
 
+def test_a_clock_set_back_makes_no_news_old(
+    lake: Lake, ledger: Ledger, landing: Landing, account: Account
+) -> None:
+    """What was landed before a run began cannot be newer than what this run fetches."""
+    landing.land([_record(1, _order(1), 60 * 24)])
+    later = Landing(source("brightpearl"), account, lake, ledger, "run-2")
+    assert later.land([_record(1, _order(1, reference="changed"))]).changed == 1
+    later.close()
+
+
 def test_first_seen_stays_when_an_order_changes(lake: Lake, landing: Landing) -> None:
     landing.land([_record(1, _order(1))])
     landing.land([_record(1, _order(1, reference="B"), 9)])

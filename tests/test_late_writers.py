@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from assets.normalise import WRITTEN, Normaliser
+from assets.normalise import WRITTEN, Normaliser, rewriting
 from resources.errors import LakeError
 from resources.lake import Lake
 from resources.ledger import Ledger
@@ -111,7 +111,7 @@ def test_compacting(tmp_path: Path, lake: Lake, ledger: Ledger) -> None:
 
     def meanwhile() -> None:
         with (
-            ledger.lease("lake/raw", "compact", wait=30),
+            rewriting(ledger, "raw"),
             pytest.raises(LakeError, match="being compacted by another process"),
         ):
             lake.compact("raw")

@@ -33,13 +33,8 @@ class Time:
         return self.moment
 
     def advance(self, seconds: float) -> None:
-        """Time passes."""
         self.moment += timedelta(seconds=seconds)
         self.up += seconds
-
-    def set(self, by: timedelta) -> None:
-        """Somebody sets the clock."""
-        self.moment += by
 
     def uptime(self) -> float:
         return self.up
@@ -175,40 +170,6 @@ def test_waiting_for_a_lease(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(24)))
     assert most == 1
-
-
-@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(days=-1)])
-def test_a_clock_that_is_set_neither_ends_nor_prolongs_a_lease(
-    ledger: Ledger, now: Time, jump: timedelta
-) -> None:
-    with ledger.lease(ACME, "changes") as slow:
-        now.set(jump)
-        with pytest.raises(LeaseHeld), ledger.lease(ACME, "changes"):
-            pass
-        slow.check()
-        now.set(-jump)
-        now.advance(59)
-        with pytest.raises(LeaseHeld), ledger.lease(ACME, "changes"):
-            pass
-        now.set(jump)
-        now.advance(2)
-        with ledger.lease(ACME, "changes"), pytest.raises(LeaseLost):
-            slow.check()
-
-
-def test_the_lease_of_another_host_runs_out_by_the_time_of_day(
-    ledger: Ledger, now: Time, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("resources.leases.this_process", lambda: "other-boot/1/2/3")
-        held = ledger.lease(ACME, "changes")
-        held.__enter__()
-    now.up += 1000
-    with pytest.raises(LeaseHeld), ledger.lease(ACME, "changes"):
-        pass
-    now.set(timedelta(seconds=61))
-    with ledger.lease(ACME, "changes"):
-        pass
 
 
 HOLD = """
@@ -363,20 +324,6 @@ def test_processes_that_open_a_new_ledger_together(url: str) -> None:
     assert errors == [b"", b"", b""]
     with Ledger(url) as ledger:
         assert [ledger.cursor(f"brightpearl.{number}") for number in range(20)] == [{"n": 3}] * 20
-
-
-def test_runs_keep_their_order_when_the_clock_is_set_back(ledger: Ledger, now: Time) -> None:
-    for number in range(4):
-        ledger.start_run(ACME, "changes", run_id=f"run {number}")
-        outcome = "failed" if number % 2 == 0 else "succeeded"
-        ledger.finish_run(f"run {number}", outcome, error="went wrong")
-        now.set(timedelta(days=-1))
-    assert [run["run_id"] for run in ledger.runs()] == ["run 3", "run 2", "run 1", "run 0"]
-    fresh = ledger.freshness()[ACME]
-    assert fresh.last_success is not None
-    assert fresh.last_failure is not None
-    assert fresh.last_success < fresh.last_failure
-    assert not fresh.is_failing
 
 
 def test_a_reader_waits_for_no_writer(ledger: Ledger, url: str) -> None:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from canonical_rows import (
 from warehouse_home import ACCOUNTS, COUNT, Home, contents, whole
 
 from resources.errors import WarehouseError
+from resources.publication import exclusive
 from resources.warehouse import Reference, Warehouse, open_marts
 
 
@@ -264,3 +266,34 @@ def test_a_file_of_another_layout_is_built_anew(home: Home) -> None:
         con.execute("UPDATE orderloom.build SET layout = 'older'")
     made = home.publish()
     assert (made.published, made.is_rebuilt) == (True, True)
+
+
+def test_a_clock_set_back_leaves_the_file_before_to_its_readers(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two files are kept, the live one and the one before, whatever the clock said."""
+
+    class SetBack(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=1)
+
+    files = []
+    for seq in range(1, 6):
+        if seq == 3:
+            monkeypatch.setattr("resources.publication.datetime", SetBack)
+        land(home.lake, **whole("1", seq))
+        files.append(home.publish().path.name)
+    assert files == sorted(files)
+    assert home.names() >= set(files[-2:])
+    assert not home.names() & set(files[:-2])
+
+
+def test_a_publication_does_not_wait_for_ever(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resources.publication.PATIENCE", 0.0)
+    land(home.lake, **whole("1", 1))
+    with (
+        exclusive(home.warehouse.path),
+        pytest.raises(WarehouseError, match="another process has been publishing"),
+    ):
+        home.publish()

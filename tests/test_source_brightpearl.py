@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from assets.known import Landed
-from assets.sources.brightpearl import id_set
+from assets.sources.brightpearl_ids import id_set
 from sandbox.server import Sandbox
 from tests.home import Pulls, open_sandbox, point_at
 

@@ -63,7 +63,8 @@ def test_the_first_sync_lands_orders_and_lines_as_they_are(box: Sandbox, pulls: 
     pull = pulls.changes(KEY)
     assert landed(pulls) == alive(box)
     assert pull.counts.new == len(alive(box)) > 500
-    assert pull.requests == pull.least_requests == box.requests(KEY)
+    empty_years = 5  # each is asked for once more
+    assert pull.requests == pull.least_requests + empty_years == box.requests(KEY)
     assert pulls.workshop.ledger.cursor(KEY) == {
         "read_to": "2026-11-02",
         "listed_on": "2026-11-02",

@@ -14,11 +14,13 @@ import pytest
 
 import sandbox.server
 from assets.known import Landed
-from assets.sources.listing import Incomplete
+from assets.sources.feedback_company import FeedbackCompany
 from assets.workshop import Workshop
+from resources.api import Incomplete, Rejected
 from resources.errors import ApiError
 from sandbox.feedback_company import FeedbackCompanyApi
 from sandbox.server import Sandbox
+from tests.api_case import FakeClock
 from tests.home import Pulls, point_at
 from tests.loopback import Answer, Loopback, Seen
 
@@ -203,7 +205,7 @@ def changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Changes
             server = servers.enter_context(Loopback(answer))
             text = ACCOUNTS.format(url=server.url, fast=FAST)
             (tmp_path / "accounts.toml").write_text(text, encoding="utf-8")
-            pulls = Pulls(Workshop())
+            pulls = Pulls(Workshop(clock=FakeClock()))
             pulls.changes(KEY)
             asked = [dict(seen.query) for seen in server.seen if seen.path == "/invitations"]
             return pulls, asked
@@ -243,16 +245,31 @@ def test_the_announced_number_alone_does_not_end_the_list(
     assert len(asked) == pages
 
 
-def test_a_list_that_stays_shorter_than_announced_is_read_twice_and_refused(
-    changes: Changes,
-) -> None:
+def test_a_list_shorter_than_announced_is_not_taken_for_complete(changes: Changes) -> None:
     rows = [invitation(number) for number in range(230)]
 
     def listed(query: dict[str, str]) -> Answer:
         return reply(page(json.loads(served(rows, query).body)["invitations"], 500))
 
-    with pytest.raises(Incomplete, match="announces 500 orders but lists 230"):
+    with pytest.raises(Incomplete, match="empty though 500 are announced and 230 have come"):
         changes(listed)
+
+
+def test_rows_that_leave_the_list_while_a_load_is_broken_off_hide_no_others(
+    changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FeedbackCompany, "batch_size", 100)
+    rows = [invitation(number) for number in range(250)]
+
+    def breaking(query: dict[str, str]) -> Answer:
+        return Answer(403) if query["page"] == "3" else served(rows, query)
+
+    with pytest.raises(Rejected):
+        changes(breaking)
+    del rows[:30]
+    pulls, asked = changes(lambda query: served(rows, query))
+    assert [query["page"] for query in asked[:3]] == ["3", "2", "3"]
+    assert landed(pulls).keys() == {f"invitation/{number}" for number in range(250)}
 
 
 def test_rows_that_leave_the_list_meanwhile_hide_no_others(changes: Changes) -> None:
@@ -326,7 +343,7 @@ def test_a_malformed_list_is_one_line_that_says_where(changes: Changes, body: by
 
 def test_a_list_that_ignores_its_paging_does_not_go_on_for_ever(changes: Changes) -> None:
     rows = [invitation(number) for number in range(100)]
-    with pytest.raises(ApiError, match="page 2 repeats the last"):
+    with pytest.raises(ApiError, match="repeats the page before"):
         changes(lambda _: reply(page(rows, 5000)))
 
 

@@ -140,7 +140,7 @@ def split(steps: list[dict[str, Any]], cuts: set[int]) -> Iterator[list[Any]]:
     yield batch
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEP, min_size=1, max_size=40), st.sets(st.integers(1, 39), max_size=3), MOMENTS)
 def test_any_versions_in_any_publications(
     steps: list[dict[str, Any]], cuts: set[int], minute: int

@@ -237,14 +237,13 @@ def test_what_another_run_landed_meanwhile_is_not_judged(
 
 
 def test_a_change_read_before_a_suspicion_and_landed_after_it_is_not_lost(acme: Account) -> None:
-    order_id = acme.ids[7]
-    read_at = datetime.now(UTC)
-    acme.delete(order_id)
-    acme.sweep()
-    workshop = acme.pulls.workshop
+    order_id, workshop = acme.ids[7], acme.pulls.workshop
     landing = Landing(
         source("brightpearl"), acme.pulls.account(KEY), workshop.lake, workshop.ledger, "slow"
     )
+    read_at = datetime.now(UTC)
+    acme.delete(order_id)
+    acme.sweep()
     edited = b'{"id": %b, "orderTypeCode": "SO", "reference": "B"}' % order_id.encode()
     assert landing.land([Record(order_id, "/order/", edited, read_at)]).changed == 1
     landing.close()

@@ -18,6 +18,7 @@ from assets.sources.tastyigniter_pages import blocks, page_from
 from assets.workshop import Workshop
 from resources.accounts import Account
 from resources.errors import ApiError
+from tests.api_case import FakeClock
 from tests.home import Pulls
 from tests.loopback import Answer, Loopback, Seen
 
@@ -87,7 +88,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         )
         account = Account("tastyigniter", "bakery", settings, {"token": "TOKEN_VARIABLE"})
         monkeypatch.setattr(Pulls, "account", lambda *_: account)
-        return Pulls(Workshop())
+        return Pulls(Workshop(clock=FakeClock()))
 
     yield start
     for server in servers:
@@ -199,7 +200,7 @@ def test_a_site_that_is_down_is_an_error(serve: Callable[[Shop], Pulls]) -> None
     with pytest.raises(ApiError, match="500") as raised:
         serve(shop).changes(KEY)
     assert "debug" not in str(raised.value)
-    assert shop.pages < 40
+    assert shop.pages < 60
 
 
 @pytest.mark.parametrize(

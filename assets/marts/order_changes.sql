@@ -5,13 +5,13 @@
 -- order_number: the number that people use
 -- dimension: the status that changed, for instance payment_status
 -- changed_at_utc: when it changed; UTC
--- changed_at_basis: on what changed_at_utc rests: source_updated, source_created, observed
+-- changed_at_basis: on what it rests: source_event, source_updated, source_created, observed
 -- previous_code: canonical code before, joins the table dim_ and dimension
 -- code: canonical code after
 -- previous_source_code: the source's own code before
 -- source_code: the source's own code after
 -- previous_since_utc: since when the code before had held; UTC
--- observed_at_utc: when the change was received; UTC
+-- observed_at_utc: when the first version that told of the code after was received; UTC
 -- run_id: the run that received it, joins runs
 WITH stretches AS (
     SELECT

@@ -7,8 +7,7 @@ Sources of the facts: Brightpearl Order GET and Order SEARCH documents, and reco
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from typing import Any, ClassVar
@@ -27,6 +26,7 @@ from assets.sources.base import (
     settled_before,
 )
 from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
+from assets.sources.brightpearl_search import Found, flaw_in, moment_or_none, read_search
 from assets.sources.listing import Listing
 from resources.accounts import Account
 from resources.api import Api, Reply
@@ -53,14 +53,6 @@ class Orders(msgspec.Struct):
     """An Order GET reply, each order left as the bytes that arrived."""
 
     response: list[msgspec.Raw]
-
-
-@dataclass(frozen=True)
-class Found:
-    """One row of a search: the order's id and the moment that counts as its last change."""
-
-    order_id: int
-    stamp: datetime | None
 
 
 class Brightpearl(Source):
@@ -153,27 +145,36 @@ class Brightpearl(Source):
                 yield Presence(f"OPTIONS {path}", ids, there, reply.fetched_at)
 
     def _search(self, api: Api, column: str, since: datetime) -> Iterator[Found]:
-        """Rows whose stamp lies in the window, oldest first.
+        """Rows whose stamp is not older than the bound, oldest first.
 
-        The run's first question is left open at its end, since the server's time is not known yet;
-        where it has more than one page it is asked again with a fixed end, so that what changes
-        while the pages are read can only leave the window, which `_pages` notices. What lies
-        between the cursor's bound and that end is landed, too; the next run lists it again.
+        The first page is asked for without an end, so that what is stamped in the future counts.
+        Where there are more, they are asked for with a fixed end, so that what changes while they
+        are read can only leave the window, which `_pages` notices, and then what lies beyond that
+        end, if anything does. What is newer than the cursor will be is landed, too; the next run
+        lists it again.
         """
-        filters = {column: f"{_text(since)}/{_end(api)}", "sort": f"{column}.ASC"}
-        if api.first_server_time is not None:
-            yield from self._pages(api, filters, column)
-            return
-        first, announced = self._page(api, filters, column, 1)
-        if announced <= ROWS_PER_SEARCH and _is_whole(api, first, announced, column):
+        filters = {column: f"{_text(since)}/", "sort": f"{column}.ASC"}
+        rows, announced = self._page(api, filters, column, 1)
+        if len(rows) >= announced and _is_whole(api, rows, announced, column):
             api.least_requests += 1
-            yield from first
+            yield from rows
             return
-        filters[column] = f"{_text(since)}/{_end(api)}"
-        yield from self._pages(api, filters, column)
+        end = _end(api)
+        window = filters | {column: f"{_text(since)}/{end}"}
+        within = yield from self._pages(api, window, column, (rows, announced))
+        if within < announced:
+            yield from self._pages(api, filters | {column: f"{end}/"}, column)
 
-    def _pages(self, api: Api, filters: dict[str, str], column: str) -> Iterator[Found]:
-        """Every page of a search.
+    def _pages(
+        self,
+        api: Api,
+        filters: dict[str, str],
+        column: str,
+        began: tuple[list[Found], int] | None = None,
+    ) -> Generator[Found, None, int]:
+        """Every page of a search; in the end the number of results announced.
+
+        `began`: the rows of the first page and the number announced, where it was read already.
 
         When fewer results are announced than before, rows have left the window and the following
         ones have moved up: the page is asked again from that many places earlier. A search that
@@ -181,6 +182,11 @@ class Brightpearl(Source):
         """
         first, announced = 1, None
         listing = Listing(api, _named(column))
+        if began is not None:
+            rows, announced = began
+            listing.page(announced, [row.order_id for row in rows])
+            yield from rows
+            first += len(rows)
         while True:
             rows, available = self._page(api, filters, column, first)
             if announced is not None and available < announced:
@@ -196,24 +202,42 @@ class Brightpearl(Source):
                     first, announced = 1, None
                     continue
                 api.least_requests += max(1, ceil(available / ROWS_PER_SEARCH))
-                return
+                return available
 
     def _page(
         self, api: Api, filters: dict[str, str], column: str, first: int
     ) -> tuple[list[Found], int]:
         """One page of a search and the number of results announced."""
         asked = filters | {"pageSize": str(ROWS_PER_SEARCH), "firstResult": str(first)}
-        reply = api.get(SEARCH, asked)
-        return _read_search(reply.json(), column, reply.url)
+        reply = api.get(SEARCH, asked, flaw=lambda reply: flaw_in(reply, first))
+        return read_search(reply.json(), column, reply.url)
 
     def _get(self, api: Api, order_ids: Sequence[int]) -> Iterator[Record]:
         """The orders themselves. Ids that no longer exist are left out by the API."""
-        sets = [id_set(piece) for piece in pieces(sorted(set(order_ids)), IDS_PER_GET)]
+        ids = sorted(set(order_ids))
+        sets = [id_set(piece) for piece in pieces(ids, IDS_PER_GET)]
         api.least_requests += len(sets)
-        asked = [(ORDER + each, OPTIONAL) for each in sets]
-        for reply in api.get_many(asked):
+        left_out = set(map(str, ids))
+        for reply in api.get_many([(ORDER + each, OPTIONAL) for each in sets]):
             for body in _read_orders(reply):
-                yield Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
+                record = _record(body, reply)
+                left_out.discard(record.source_order_id or "")
+                yield record
+        for piece in pieces(sorted(map(int, left_out)), IDS_PER_GET):
+            yield from self._left_out(api, piece)
+
+    def _left_out(self, api: Api, order_ids: Sequence[int]) -> Iterator[Record]:
+        """Orders that a GET left out and that exist: Order OPTIONS names existing ids alone."""
+        wanted = existing(api.options(ORDER + id_set(order_ids)))
+        if not wanted:
+            return
+
+        def flaw(reply: Reply) -> str | None:
+            found = {_record(body, reply).source_order_id for body in _read_orders(reply)}
+            return "orders that Order OPTIONS names are left out" if wanted - found else None
+
+        reply = api.get(ORDER + id_set(sorted(map(int, wanted))), OPTIONAL, flaw=flaw)
+        yield from (_record(body, reply) for body in _read_orders(reply))
 
 
 def _is_whole(api: Api, rows: Sequence[Found], announced: int, column: str) -> bool:
@@ -235,13 +259,21 @@ def _lower_bound(account: Account, cursor: Cursor | None) -> datetime:
 
 def _end(api: Api) -> str:
     """The end of a run's windows: the second after its first reply, which is told in seconds."""
-    if api.first_server_time is None:
-        return ""
-    return _text(api.first_server_time + timedelta(seconds=1))
+    return _text(_present(api) + timedelta(seconds=1))
+
+
+def _present(api: Api) -> datetime:
+    """The server's time at the run's first reply."""
+    assert api.first_server_time is not None
+    return api.first_server_time
 
 
 def _not_yet_landed(api: Api, found: Sequence[Found], settled: datetime) -> list[Found]:
-    """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET."""
+    """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET.
+
+    A stamp at the moment `settled` or later says nothing: the next change may have the same one,
+    be it of the same second or because the stamp lies in the future.
+    """
     ids = [str(row.order_id) for row in found]
     landed, missed = api.known.values(["$.updatedOn", "$.createdOn"], ids), api.known.missed(ids)
 
@@ -249,9 +281,13 @@ def _not_yet_landed(api: Api, found: Sequence[Found], settled: datetime) -> list
         stamps = landed.get(str(row.order_id))
         if stamps is None or row.stamp is None or str(row.order_id) in missed:
             return True
-        return row.stamp >= settled or _moment_or_none(stamps[0] or stamps[1]) != row.stamp
+        return row.stamp >= settled or moment_or_none(stamps[0] or stamps[1]) != row.stamp
 
     return [row for row in found if is_new(row)]
+
+
+def _record(body: msgspec.Raw, reply: Reply) -> Record:
+    return Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
 
 
 def _order_id(body: msgspec.Raw) -> str | None:
@@ -262,33 +298,6 @@ def _order_id(body: msgspec.Raw) -> str | None:
         return None
     is_id = isinstance(order_id, int | str) and not isinstance(order_id, bool)
     return str(order_id) if is_id and order_id != "" else None
-
-
-def _read_search(reply: Any, column: str, url: str) -> tuple[list[Found], int]:
-    """Search rows, read by the names of their columns, never by position.
-
-    The stamp is updatedOn, or createdOn where an order was never changed. Where a reply has no such
-    column (those of 2012 have seven), or a stamp is none, the order counts as changed.
-    """
-    try:
-        response = reply["response"]
-        places = {each["name"]: place for place, each in enumerate(response["metaData"]["columns"])}
-        rows, order_id = response["results"], places["orderId"]
-        available = int(response["metaData"]["resultsAvailable"])
-        found = [Found(int(row[order_id]), _stamp(row, places)) for row in rows]
-    except (KeyError, TypeError, IndexError, ValueError) as fault:
-        raise ApiError(
-            f"the search by {column} has no readable results ({fault!r})",
-            where=url,
-            remedy="compare the reply with Brightpearl's Order SEARCH document",
-        ) from fault
-    if available < 0 or available > 10**9:
-        raise ApiError(
-            f"the search by {column} announces {available} results",
-            where=url,
-            remedy="ask again; if it persists, narrow started_on",
-        )
-    return found, available
 
 
 def _read_orders(reply: Reply) -> list[msgspec.Raw]:
@@ -304,21 +313,6 @@ def _read_orders(reply: Reply) -> list[msgspec.Raw]:
 
 def _moment(row: Found) -> datetime:
     return row.stamp or datetime.max.replace(tzinfo=UTC)
-
-
-def _stamp(row: Sequence[Any], places: Mapping[str, int]) -> datetime | None:
-    if not {"createdOn", "updatedOn"} <= places.keys():
-        return None
-    return _moment_or_none(row[places["updatedOn"]] or row[places["createdOn"]])
-
-
-def _moment_or_none(stamp: Any) -> datetime | None:
-    """A stamp as UTC; None where it is no moment, so that the order is asked for again."""
-    try:
-        moment = datetime.fromisoformat(stamp)
-    except (TypeError, ValueError):
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _text(moment: datetime) -> str:

@@ -42,6 +42,14 @@ class Named(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The place of a page in its list, from 1."""
+
+    page: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """One order of a list, as the bytes that arrived."""
 
@@ -54,13 +62,16 @@ def listing(api: Api, filters: Mapping[str, str]) -> Iterator[Listed]:
     """The orders that pass the filters, all pages.
 
     Nothing tells the number of pages where a list is a bare array. The last one is empty, repeats
-    the one before, is shorter than it, or has a number of orders that no full page would have.
+    the one before, is shorter than it, or has a number of orders that no full page would have. One
+    that is empty or repeats is asked for once more: it could be a mistake, which nothing else would
+    show. A mistake made twice is found by the next listing of all orders.
     """
     number = 1
     before: list[msgspec.Raw] = []
     while True:
-        reply = api.get(ORDERS, {**filters, "page[number]": number})
-        items, is_last = _read_page(reply)
+        items, is_last, reply = _page(api, filters, number)
+        if not items or items == before:
+            items, is_last, reply = _page(api, filters, number)
         if items and items == before:
             return
         api.least_requests += bool(items) or number == 1
@@ -68,6 +79,29 @@ def listing(api: Api, filters: Mapping[str, str]) -> Iterator[Listed]:
         if is_last or len(items) < len(before):
             return
         number, before = number + 1, items
+
+
+def _page(
+    api: Api, filters: Mapping[str, str], number: int
+) -> tuple[list[msgspec.Raw], bool, Reply]:
+    """The orders of a page, whether it is the last as far as it tells, and its reply."""
+    asked = {**filters, "page[number]": str(number)}
+    reply = api.get(ORDERS, asked, flaw=lambda reply: _flaw(reply, number))
+    items, told = _read_page(reply)
+    if told is None:
+        return items, len(items) < PAGE and len(items) not in SMALLER_PAGES, reply
+    return items, not items or told.page >= told.pages, reply
+
+
+def _flaw(reply: Reply, number: int) -> str | None:
+    """Why a page is not the one that was asked for; only an envelope tells."""
+    items, told = _read_page(reply)
+    if told is None:
+        return None
+    if told.page != number:
+        return f"it is page {told.page}, not {number}"
+    is_empty = not items and number < told.pages
+    return f"it is empty, and page {number} of {told.pages}" if is_empty else None
 
 
 def array_in(reply: Reply) -> tuple[msgspec.Raw, Any]:
@@ -89,16 +123,16 @@ def items_in(reply: Reply) -> tuple[list[msgspec.Raw], Any]:
         raise _unreadable(f"is not a list ({fault})", reply.url) from fault
 
 
-def _read_page(reply: Reply) -> tuple[list[msgspec.Raw], bool]:
-    """The orders of a page, and whether it is the last."""
+def _read_page(reply: Reply) -> tuple[list[msgspec.Raw], Told | None]:
+    """The orders of a page, and what it tells of its place."""
     items, pagination = items_in(reply)
     if not isinstance(pagination, dict) or "total_pages" not in pagination:
-        return items, len(items) < PAGE and len(items) not in SMALLER_PAGES
-    told = pagination["total_pages"], pagination.get("current_page")
-    pages, page = (int(n) if isinstance(n, str) and n.isdecimal() else n for n in told)
+        return items, None
+    given = pagination["total_pages"], pagination.get("current_page")
+    pages, page = (int(n) if isinstance(n, str) and n.isdecimal() else n for n in given)
     if not (isinstance(pages, int) and isinstance(page, int) and 0 <= pages <= 10**6):
         raise _unreadable(f"tells of page {page!r} of {pages!r}", reply.url)
-    return items, not items or page >= pages
+    return items, Told(page, pages)
 
 
 def _listed(item: msgspec.Raw, reply: Reply) -> Listed:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
@@ -113,6 +114,13 @@ class Rows:
     created: list[datetime | None]
     read: int
     """Rows read so far, these included."""
+    announced: int
+    """Rows of the whole list."""
+
+    @property
+    def following(self) -> dict[str, int]:
+        """Where a load that is broken off after this page goes on."""
+        return {"page": self.number + 1, "rows": self.read, "announced": self.announced}
 
 
 class FeedbackCompany(Source):
@@ -190,12 +198,12 @@ class FeedbackCompany(Source):
         start = cursor or {"page": 1, "rows": 0}
         began: str | None = start.get("read_until")
         records: list[Record] = []
-        for page in _pages(api, OLDEST_FIRST, start["page"], start["rows"]):
+        told = start.get("announced", 0)
+        for page in _pages(api, OLDEST_FIRST, start["page"], start["rows"], told):
             began = began or until.moment.isoformat()
             records.extend(page.records)
             if len(records) >= self.batch_size:
-                place = {"page": page.number + 1, "rows": page.read, "read_until": began}
-                yield Batch(_once(records), place)
+                yield Batch(_once(records), page.following | {"read_until": began})
                 records = []
         yield Batch(_once(records), {"read_until": began})
 
@@ -204,7 +212,7 @@ class FeedbackCompany(Source):
         days: int = api.account.settings.reread_days  # type: ignore[attr-defined]
         horizon = read_until - timedelta(days=days)
         records: list[Record] = []
-        for page in _pages(api, NEWEST_FIRST, 1, 0):
+        for page in _pages(api, NEWEST_FIRST):
             records.extend(page.records)
             if len(records) >= self.batch_size:
                 yield Batch(_once(records))
@@ -215,23 +223,25 @@ class FeedbackCompany(Source):
         yield Batch(_once(records), {"read_until": reached.isoformat()})
 
 
-def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
+def _pages(
+    api: Api, sort: str, number: int = 1, read: int = 0, announced: int = 0
+) -> Iterator[Rows]:
     """The pages of the list from the given one on, up to an empty one or the announced end.
 
     A page may hold fewer rows than asked for although more are announced: the next one is asked
-    for all the same. Where fewer rows are announced than before, rows have left the list and the
-    following ones have moved up: that many pages are asked for again. A list that ends with fewer
-    rows than announced is read a second time, from its first page. Raises Incomplete.
+    for all the same; an empty one, or one that repeats the one before, is asked for again. Where
+    fewer rows are announced than before, rows have left the list and the following ones have moved
+    up: that many pages are asked for again. A list that ends with fewer rows than announced is read
+    a second time, from its first page. Raises Incomplete.
     """
-    announced, before, retreats = 0, b"", 0
+    before, retreats = b"", 0
     listing = Listing(api, "the list of invitations", before=read)
     while True:
         asked: dict[str, str | int] = {"page": number, "page_size": ROWS_PER_PAGE, "sort": sort}
-        reply = api.get(INVITATIONS, asked)
+        reply = api.get(INVITATIONS, asked, flaw=partial(_flaw, before, read))
         api.least_requests += 1
         page = _read_page(reply)
         rows, count = page.invitations, page.meta.count
-        _refuse_if(bool(rows) and reply.body == before, f"page {number} repeats the last", reply)
         if count < announced and number > 1:
             back = min(number - 1, -(-(announced - count) // ROWS_PER_PAGE))
             number, read = number - back, max(0, read - back * ROWS_PER_PAGE)
@@ -240,7 +250,7 @@ def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
             continue
         announced, before = count, reply.body
         read += len(rows)
-        made = _rows(number, rows, read, reply, api.account.zone)
+        made = _rows(number, page, read, reply, api.account.zone)
         listing.page(count, [each.source_order_id or each.body for each in made.records])
         yield made
         if not rows or read == count or (len(rows) < ROWS_PER_PAGE and read > count):
@@ -248,6 +258,16 @@ def _pages(api: Api, sort: str, number: int, read: int) -> Iterator[Rows]:
                 return
             number, read, announced, before = 0, 0, 0, b""
         number += 1
+
+
+def _flaw(before: bytes, read: int, reply: Reply) -> str | None:
+    """Why a page is not the one that was asked for, after `read` rows and the page `before`."""
+    page = _read_page(reply)
+    if page.invitations and reply.body == before:
+        return "it repeats the page before"
+    if not page.invitations and read < page.meta.count:
+        return f"it is empty though {page.meta.count} are announced and {read} have come"
+    return None
 
 
 def _read_page(reply: Reply) -> Page:
@@ -266,13 +286,14 @@ def _refuse_if(wrong: bool, what: str, reply: Reply) -> None:
         )
 
 
-def _rows(number: int, rows: list[msgspec.Raw], read: int, reply: Reply, zone: tzinfo) -> Rows:
-    bodies = [_body(row) for row in rows]
+def _rows(number: int, page: Page, read: int, reply: Reply, zone: tzinfo) -> Rows:
+    rows, bodies = page.invitations, [_body(row) for row in page.invitations]
     records = [
         Record(_order_id(body), INVITATIONS, bytes(row), reply.fetched_at)
         for row, body in zip(rows, bodies, strict=True)
     ]
-    return Rows(number, records, [_moment(body.created_at, zone) for body in bodies], read)
+    created = [_moment(body.created_at, zone) for body in bodies]
+    return Rows(number, records, created, read, page.meta.count)
 
 
 def _body(row: msgspec.Raw) -> InvitationBody:

@@ -8,12 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 
-from resources.api import Api
-from resources.errors import ApiError
-
-
-class Incomplete(ApiError):
-    """A listing of fewer orders than announced, though it was read twice."""
+from resources.api import Api, Incomplete
 
 
 class Listing:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Annotated, Any, ClassVar
 from urllib.parse import quote, urljoin
 
@@ -97,6 +98,10 @@ class Tour:
     known: set[int]
     searched: str | None
     """Day of the last finished search, in the account's zone."""
+    quiet_since: str | None = None
+    """Where searches found nothing of late, the day of the one before: it is searched from again.
+
+    A search that is empty by mistake looks like any other."""
     missing: list[int] = field(default_factory=list)
     """Relationships that were answered 404 or, in a sweep, not readably at all."""
     partial: set[int] = field(default_factory=set)
@@ -104,7 +109,9 @@ class Tour:
 
     def cursor(self, after: int | None) -> Cursor:
         """A walk that stopped goes on with the relationship after the last one landed."""
-        found = {"relationships": sorted(self.known), "searched": self.searched}
+        found: Cursor = {"relationships": sorted(self.known), "searched": self.searched}
+        if self.quiet_since is not None:
+            found["quiet_since"] = self.quiet_since
         return found if after is None else found | {"after": after}
 
 
@@ -179,7 +186,7 @@ class Quotevine(Source):
         for piece in pieces(relationships, RELATIONSHIPS_PER_BATCH):
             records: list[Record] = []
             asked = [(_path(each), None) for each in piece]
-            first_pages = list(api.get_many(asked, missing_ok=True))
+            first_pages = list(api.get_many(asked, missing_ok=True, flaw=_flaw))
             for relationship, reply in zip(piece, first_pages, strict=True):
                 records.extend(self._orders(api, tour, relationship, reply))
                 if len(records) >= self.batch_size:
@@ -208,7 +215,8 @@ class Quotevine(Source):
                         len(page.items),
                     )
                 return
-            reply = api.get(urljoin(reply.url, page.following))
+            before, following = reply.body, urljoin(reply.url, page.following)
+            reply = api.get(following, flaw=partial(_flaw, before=before))
             api.least_requests += 1
         raise ApiError(
             f"the orders of relationship {relationship} go on after {MOST_PAGES} pages",
@@ -223,7 +231,8 @@ class Quotevine(Source):
         since = earliest
         if tour.searched is not None:
             last = date.fromisoformat(tour.searched)
-            since = min(max(earliest, last - timedelta(days=1)), today)
+            begin = min(last, date.fromisoformat(tour.quiet_since or tour.searched))
+            since = min(max(earliest, begin - timedelta(days=1)), today)
             if last < earliest:
                 log.warning(
                     "%s: the last search was on %s; relationships that changed before %s and not "
@@ -247,7 +256,9 @@ class Quotevine(Source):
             since += timedelta(days=1)
             newest = _search(api, since)
             found |= newest
+        before = tour.quiet_since or tour.searched or earliest.isoformat()
         tour.searched = today.isoformat()
+        tour.quiet_since = None if found or before == tour.searched else before
         return found
 
 
@@ -256,7 +267,18 @@ def _tour(api: Api, cursor: Cursor | None) -> Tour:
     known = set(api.account.settings.relationships)  # type: ignore[attr-defined]
     known.update((cursor or {}).get("relationships", ()))
     known.update(int(order_id.partition("/")[0]) for order_id in api.known.ids())
-    return Tour(known, (cursor or {}).get("searched"))
+    told = cursor or {}
+    return Tour(known, told.get("searched"), told.get("quiet_since"))
+
+
+def _flaw(reply: Reply, before: bytes = b"") -> str | None:
+    """Why a page is not the one that was asked for, after a page `before`."""
+    if reply.status == 404:
+        return None
+    page = _read_page(reply)
+    if not page.items and page.following is not None:
+        return "it is empty though it links to a further page"
+    return "it repeats the page before" if page.items and reply.body == before else None
 
 
 def _first_pages(api: Api, relationships: Sequence[int], tour: Tour) -> Iterator[tuple[int, Reply]]:

@@ -28,7 +28,7 @@ from assets.sources.tastyigniter_pages import (
     order_in,
 )
 from resources.accounts import Account, AccountSettings
-from resources.api import Api, Rejected, Reply
+from resources.api import Api, Reply, ServerFault
 
 FINISHED = frozenset({"completed", "cancelled", "returned"})
 """Canonical statuses after which an order is read again only while it is recent."""
@@ -65,11 +65,8 @@ class Tastyigniter(Source):
         return {"Authorization": f"Bearer {secrets['token']}"}
 
     def refusal(self, reply: Reply) -> str | None:
-        """The message alone: with debugging on, an error carries a stack trace beside it.
-
-        A 500 with a message is one, too: it comes again until the order at fault is left out.
-        """
-        if not 400 <= reply.status <= 500:
+        """The message alone: with debugging on, an error carries a stack trace beside it."""
+        if not 400 <= reply.status < 500:
             return None
         try:
             return str(msgspec.json.decode(reply.body)["message"])
@@ -134,9 +131,7 @@ class Tastyigniter(Source):
             path = f"{ORDERS}/{quote(order_id, safe='')}"
             try:
                 reply = api.get(path, missing_ok=True)
-            except Rejected as fault:
-                if fault.status != 500:
-                    raise
+            except ServerFault:
                 continue
             asked = frozenset({order_id})
             there = asked if order_in(reply) is not None else frozenset[str]()
@@ -204,8 +199,8 @@ class Tastyigniter(Source):
         api.least_requests += 1
         try:
             reply = api.get(f"{ORDERS}/{number}", missing_ok=True)
-        except Rejected as fault:
-            yield lost(fault, number).record
+        except ServerFault:
+            yield lost(number).record
             return
         body = order_in(reply)
         if body is not None:

@@ -18,7 +18,7 @@ import msgspec
 from assets.sources.base import Record
 from assets.sources.listing import Listing
 from resources.accounts import Account
-from resources.api import Api, Rejected, Reply
+from resources.api import TRIES, Api, Reply, ServerFault
 from resources.errors import ApiError
 
 ORDERS = "/api/orders"
@@ -26,6 +26,8 @@ PAGE = 200
 """Orders a page at most. The API sets no limit, but takes about 10 ms an order (recorded)."""
 LOST = 10
 """Orders in a row that the site cannot show before the site itself is taken to be down."""
+MOST_ORDERS = 10**9
+"""A total beyond this is taken for nonsense."""
 
 
 class Attributes(msgspec.Struct):
@@ -55,6 +57,26 @@ class Envelope(msgspec.Struct):
     meta: Any = None
 
 
+class Pagination(msgspec.Struct):
+    """What a page says of itself and of the whole list."""
+
+    total: int
+    current_page: int | None = None
+
+
+class Meta(msgspec.Struct):
+    """Where a page says it."""
+
+    pagination: Pagination
+
+
+class Paged(msgspec.Struct):
+    """A page in the JSON:API shape, as far as its paging goes."""
+
+    data: list[msgspec.Raw]
+    meta: Meta
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One order of a reply, with what decides about reading on. `created` is UTC."""
@@ -70,8 +92,9 @@ class Pages:
     A page begins with the last order of the page before it: where that is missing, an order was
     deleted meanwhile and the following ones have moved up (seen on 4.2.3), and an earlier page is
     asked for. The links of a reply are never followed, since they drop sort and filters. A page
-    that is not full is the last; where fewer orders were listed by then than the pages announced
-    (not every version announces any), the list is read a second time.
+    that is not full is the last, unless the reply's own total says that there are more; where fewer
+    orders were listed by then than the pages announced (not every version announces any), the list
+    is read a second time.
     """
 
     def __init__(
@@ -146,11 +169,16 @@ class Pages:
         self._api.least_requests += least - self._least
         self._least = least
 
-    def _page(self, number: int, limit: int) -> tuple[list[Listed], str]:
+    def _page(self, number: int, limit: int, tries: int = TRIES) -> tuple[list[Listed], str]:
+        """A page; in place of one that is answered 500, smaller ones around the order at fault."""
+        begin = (number - 1) * limit
         try:
-            reply = self._api.get(ORDERS, self._asked | {"page": number, "pageLimit": limit})
-        except Rejected as fault:
-            return self._around_lost(fault, number, limit), ORDERS
+            asked = self._asked | {"page": number, "pageLimit": limit}
+            reply = self._api.get(
+                ORDERS, asked, tries=tries, flaw=lambda reply: _flaw(reply, begin, limit)
+            )
+        except ServerFault as fault:
+            return self._around_lost(fault, begin, limit), ORDERS
         self.announced = _total_in(reply)
         page = [listed(body, reply, self._api.account) for body in _orders_in(reply)]
         numbers = [each.number for each in page if each.number is not None]
@@ -163,16 +191,22 @@ class Pages:
         self._last = numbers[-1] if numbers else self._last
         return page, reply.url
 
-    def _around_lost(self, fault: Rejected, number: int, limit: int) -> list[Listed]:
-        """A page that is refused for one order in it, read in smaller pages around that order."""
-        if limit == 1 or fault.status != 500:
+    def _around_lost(self, fault: ServerFault, begin: int, limit: int) -> list[Listed]:
+        """A page that is refused for one order in it, read in smaller pages around that order.
+
+        A single order is given all tries, so that a site in passing trouble loses none; the further
+        ones of a row two.
+        """
+        if limit == 1:
             self._lost_in_row += 1
             if self._lost_in_row == LOST:
                 raise fault
-            return [lost(fault, self._last)]
-        begin = (number - 1) * limit
-        smaller = blocks(begin, begin + limit, limit // 2)
-        return [each for page in smaller for each in self._page(*page)[0]]
+            return [lost(self._last)]
+        found: list[Listed] = []
+        for number, size in blocks(begin, begin + limit, limit // 2):
+            tries = 1 if size > 1 else TRIES if self._lost_in_row == 0 else 2
+            found += self._page(number, size, tries)[0]
+        return found
 
 
 def blocks(begin: int, end: int, most: int) -> Iterator[tuple[int, int]]:
@@ -239,16 +273,28 @@ def listed(body: msgspec.Raw, reply: Reply, account: Account) -> Listed:
     )
 
 
-def lost(fault: Rejected, number: int | None) -> Listed:
+def lost(number: int | None) -> Listed:
     """In place of an order that the site answers 500 for: a record without an id, to be counted.
 
     Seen on 4.2.3 for every order with a menu option that was deleted since, alone and in lists.
-    Raises the refusal where it is another one.
     """
-    if fault.status != 500:
-        raise fault
     body = msgspec.json.encode({"unreadable": {"at_or_next_to_order": number, "status": 500}})
     return Listed(None, None, Record(None, ORDERS, body, datetime.now(UTC)))
+
+
+def _flaw(reply: Reply, begin: int, limit: int) -> str | None:
+    """Why a page is not the one asked for: its reply tells of more orders than it holds."""
+    try:
+        envelope = msgspec.json.decode(reply.body, type=Paged, strict=False)
+        held = len(envelope.data)
+        told = envelope.meta.pagination
+    except msgspec.ValidationError:
+        return None  # a bare array tells nothing, and an odd reply is told of by its reader
+    if held and told.current_page is not None and told.current_page != begin // limit + 1:
+        return f"it is page {told.current_page}, not {begin // limit + 1}"
+    if held < limit and begin + held < told.total <= MOST_ORDERS:
+        return f"it ends at order {begin + held} of {told.total}"
+    return None
 
 
 def _read(body: msgspec.Raw, kind: type[Flat]) -> Flat | None:

@@ -1,7 +1,7 @@
--- Grain: one row per order, dimension and stretch of time in which its code did not change, where an
--- event of the order tells of the dimension.
--- A version says what a code is, an event since when it holds, or what it was in between. A version's
--- code began when its newest event says, if that speaks of this code; else as without events, but
+-- Grain: one row per order, dimension and stretch of time in which its code did not change, where
+-- an event of the order tells of the dimension.
+-- A version says what a code is, an event since when it holds, or what it was in between. A
+-- version's code began when its newest event says, if that speaks of this code; else as without events, but
 -- not before that event. Moments in the future count for nothing. Where two versions disagree, the
 -- one landed later is right: what it tells ends what was told before at the latest then.
 INSERT INTO order_status_history BY NAME
@@ -281,7 +281,8 @@ stretches AS (
         source_code,
         stretch,
         MIN(since) AS valid_from_utc,
-        arg_min(basis, {'since': since, 'rank': basis <> 'source_event', 'seq': landing_seq}) AS basis,
+        arg_min(basis, {'since': since, 'rank': basis <> 'source_event', 'seq': landing_seq})
+            AS basis,
         arg_min(last_seen_at, landing_seq) AS observed_at,
         arg_min(run_id, landing_seq) AS run_id,
         MIN(landing_seq) AS landing_seq

@@ -1,5 +1,5 @@
--- Grain: one row per order and status dimension, of a moment. The moment may be a TIMESTAMP, which is UTC, a TIMESTAMPTZ, a DATE, which is its first
--- moment, or a text; NULL gives no rows.
+-- Grain: one row per order and status dimension, of a moment. The moment may be a TIMESTAMP, which
+-- is UTC, a TIMESTAMPTZ, a DATE, which is its first moment, or a text; NULL gives no rows.
 CREATE OR REPLACE MACRO status_on(moment) AS TABLE
 SELECT
     source_system,

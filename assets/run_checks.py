@@ -1,0 +1,56 @@
+"""Asset checks of one run of `changes`: they are told with the run, red or green.
+
+Belongs here: their names, and telling them. Does not belong here: finding out (`assets/pull.py`,
+`assets/sources/listing.py`), checks of what is published (`assets/checks.py`).
+"""
+
+import dagster as dg
+
+from assets.pull import CHANGES, Pull, ReceivedNothing
+from assets.sources.listing import Incomplete
+
+AS_ANNOUNCED = "as_many_orders_as_announced"
+SOMETHING = "receives_something"
+_MEANINGS = {
+    AS_ANNOUNCED: "The listings held as many orders as the API announced, where it announces any.",
+    SOMETHING: "The run received something, or earlier runs had received nothing as well.",
+}
+_KINDS: dict[str, type[Exception]] = {AS_ANNOUNCED: Incomplete, SOMETHING: ReceivedNothing}
+FAULTS = tuple(_KINDS.values())
+"""Errors that are told as a check before they fail the run."""
+
+
+def specs(source: str) -> list[dg.AssetCheckSpec]:
+    """The checks of a source's `changes`."""
+    return [
+        dg.AssetCheckSpec(name, asset=[source, CHANGES], description=meaning)
+        for name, meaning in _MEANINGS.items()
+    ]
+
+
+def passed(pull: Pull) -> list[dg.AssetCheckResult]:
+    """What a run that went well says of each check."""
+    numbers = {
+        AS_ANNOUNCED: {"announced": pull.announced, "listed": pull.listed},
+        SOMETHING: {"received": pull.counts.received, "listed": pull.listed},
+    }
+    return [
+        dg.AssetCheckResult(
+            check_name=name,
+            passed=True,
+            metadata={what: number for what, number in said.items() if number is not None},
+        )
+        for name, said in numbers.items()
+    ]
+
+
+def failed(source: str, account: str, fault: Exception) -> dg.AssetCheckResult:
+    """What a run says that is failed by one of FAULTS."""
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey([source, CHANGES]),
+        check_name=next(name for name, kind in _KINDS.items() if isinstance(fault, kind)),
+        passed=False,
+        metadata={"account": account},
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=str(fault),
+    )

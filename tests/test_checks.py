@@ -1,0 +1,127 @@
+"""Asset checks over a real published file and a real ledger: each can pass, warn and fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from assets import checks
+from assets.marts import MARTS
+from assets.reference import reference
+from assets.workshop import Workshop
+from resources.places import Places
+from tests.home import Pulls, open_sandbox, point_at
+
+BREAK = {
+    "order_key_is_unique": "INSERT INTO orders SELECT * FROM orders LIMIT 1",
+    "order_row_key_is_unique": "INSERT INTO order_rows SELECT * FROM order_rows LIMIT 1",
+    "every_row_has_its_order": (
+        "DELETE FROM orders WHERE order_key = (SELECT MIN(order_key) FROM order_rows)"
+    ),
+    "one_current_status": (
+        "UPDATE order_status_history SET is_current = FALSE WHERE order_key = "
+        "(SELECT MIN(order_key) FROM order_status_history)"
+    ),
+    "totals_agree": "UPDATE orders SET totals_check = 'mismatch'",
+    "codes_are_mapped": "UPDATE orders SET quality_flags = ['unmapped_code:order_status']",
+    "nothing_is_quarantined": (
+        "INSERT INTO quarantine (source_system, source_account, order_key, version_id, "
+        "landing_seq, field, reason, is_held, fetched_at, run_id, schema_version) "
+        "VALUES ('efiling', 'formations', 'efiling:formations:1', 'v', 1, 'net', 'odd', TRUE, "
+        "TIMESTAMP '2026-11-22 00:00:00', 'run', 1)"
+    ),
+    "fields_are_known": (
+        "INSERT INTO schema_drift VALUES ('efiling', 'formations', 'unknown_field', 'vat', "
+        "'string', NULL, 1, TIMESTAMP '2026-11-22 00:00:00', TIMESTAMP '2026-11-22 00:00:00', "
+        "'efiling:formations:1', 'xx 9', 1)"
+    ),
+}
+MENDED = {
+    "totals_agree": "UPDATE orders SET totals_check = 'ok'",
+    "codes_are_mapped": "UPDATE orders SET quality_flags = []",
+    "nothing_is_quarantined": "DELETE FROM quarantine",
+    "fields_are_known": "DELETE FROM schema_drift",
+}
+"""What the sandbox's own orders are odd in, put right first."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """eFiling's orders, published."""
+    with open_sandbox() as box, pytest.MonkeyPatch.context() as patch:
+        workshop = point_at(box, tmp_path_factory.mktemp("checks"), patch)
+        Pulls(workshop).changes("efiling.formations")
+        workshop.warehouse.publish(MARTS, reference(workshop))
+        yield workshop
+
+
+def outcome(workshop: Workshop, name: str) -> dg.AssetCheckResult:
+    check = next(each for each in checks.CHECKS if each.name == name)
+    return checks.result(check, workshop)
+
+
+def altered(home: Workshop, folder: Path, *statements: str) -> Workshop:
+    """A home whose published file is that of `home`, less and more."""
+    copy = folder / "var"
+    copy.mkdir()
+    (copy / "marts.duckdb").write_bytes(home.places.marts.resolve().read_bytes())
+    (copy / "marts.duckdb").chmod(0o600)
+    with duckdb.connect(str(copy / "marts.duckdb")) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    return _bare(copy)
+
+
+@pytest.mark.parametrize("name", sorted(BREAK))
+def test_a_check_passes_and_fails_with_an_example(
+    home: Workshop, tmp_path: Path, name: str
+) -> None:
+    severity = next(each.severity for each in checks.CHECKS if each.name == name)
+    for folder, statements in (("good", []), ("bad", [BREAK[name]])):
+        (tmp_path / folder).mkdir()
+        made = altered(home, tmp_path / folder, *filter(None, [MENDED.get(name)]), *statements)
+        found = outcome(made, name)
+        assert found.passed is (folder == "good")
+    assert found.severity == severity
+    assert "efiling.formations" in (found.description or "")
+    assert "for example efiling:formations:" in found.metadata["efiling.formations"].value  # type: ignore[operator]
+
+
+def _bare(folder: Path) -> Workshop:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORDERLOOM_HOME", str(folder))
+        return Workshop(Places.from_environment())
+
+
+def ran(ledger: Any, account: str, outcome: str, **numbers: Any) -> None:
+    run = ledger.start_run(account, "changes")
+    ledger.finish_run(run, outcome, **numbers)
+
+
+def test_counts_and_silence_are_asked_of_the_newest_runs(tmp_path: Path) -> None:
+    workshop = _bare(tmp_path)
+    names = ("as_many_orders_as_announced", "runs_receive_something")
+    ran(workshop.ledger, "a.b", "failed", announced=5, listed=3)
+    ran(workshop.ledger, "c.d", "failed", alarm="received_nothing", received=0)
+    ran(workshop.ledger, "e.f", "succeeded", announced=5, listed=5)
+    ran(workshop.ledger, "g.h", "succeeded", received=5)
+    assert [outcome(workshop, name).passed for name in names] == [False, False]
+    short = outcome(workshop, names[0])
+    assert short.description == (
+        "2 orders that the newest runs' listings announced and did not hold: a.b"
+    )
+    ran(workshop.ledger, "a.b", "succeeded", announced=5, listed=5)
+    ran(workshop.ledger, "c.d", "succeeded", received=0)
+    assert [outcome(workshop, name).passed for name in names] == [True, True]
+    workshop.close()
+
+
+def test_before_anything_is_published_every_check_passes(tmp_path: Path) -> None:
+    workshop = _bare(tmp_path)
+    assert all(checks.result(check, workshop).passed for check in checks.CHECKS)
+    workshop.close()
