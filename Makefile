@@ -10,7 +10,7 @@ PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --dis
 help:
 	@echo "make demo   set up, sync five sandbox accounts, answer questions about them"
 	@echo "make test   set up, run the tests"
-	@echo "make nightly  set up, kill and interrupt at many more moments than make test does"
+	@echo "make nightly  random sequences by the hundred, kills and interrupts at many more moments"
 	@echo "make ui     open the Dagster UI on the runs in ./var"
 	@echo "make check  ruff, mypy, definitions, tests: what .ci/run runs"
 	@echo "make clean  remove .venv and ./var"
@@ -22,6 +22,7 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/pytest
 
 nightly: $(VENV)/.installed-dev
+	@$(BIN)/pytest tests/test_sequences.py --hypothesis-profile=nightly -rP
 	@ORDERLOOM_NIGHTLY=1 $(BIN)/pytest tests/test_crash.py tests/test_interrupted.py
 
 setup: $(VENV)/.installed

@@ -126,6 +126,10 @@ class SandboxApi(ABC):
         """Delete an order now. Raises UnknownOrderError."""
         self.shelf.delete(order_id)
 
+    def thin(self, most: int) -> None:
+        """Keep so many orders at most, evenly chosen, as if there had never been others."""
+        self.shelf.thin(most)
+
     def truth(self) -> list[Body]:
         """What is so now: one item per order that was ever listed, with `body` as a GET gives it.
 

@@ -93,6 +93,21 @@ class QuotevineApi(SandboxApi):
             Route(order, add_slash, methods=["GET", "PUT"]),
         ]
 
+    def thin(self, most: int) -> None:
+        """Orders and relationships alike; those of the orders kept stay."""
+        super().thin(most)
+        every = dict(self.relationships.timelines)
+        self.relationships.thin(max(1, most // 4))
+        owners = {order_id.partition("/")[0] for order_id in self.shelf.timelines}
+        kept = owners | set(self.relationships.timelines)
+        self.relationships.timelines = {key: every[key] for key in every if key in kept}
+        self.orders_of = {
+            int(owner): [
+                n for n in self.orders_of[int(owner)] if f"{owner}/{n}" in self.shelf.timelines
+            ]
+            for owner in self.relationships.timelines
+        }
+
     def settings(self) -> Body:
         """The relationships known before the sandbox opened, and what its statuses mean."""
         lines = self.relationships.timelines.items()

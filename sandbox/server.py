@@ -126,8 +126,9 @@ class Sandbox:
     """The five APIs as a context manager; `port` 0 takes a free one.
 
     `lifted` lifts the request limits, `ticking` lets the clock run, `repeat` repeats the sample
-    with new ids for benchmarks, `allowance_seconds` is the length of the window in which each API
-    counts requests, `sources` names the APIs to be served if not all of them. Raises
+    with new ids for benchmarks, `most` keeps that many orders of each account, evenly chosen, for
+    tests that sync again and again, `allowance_seconds` is the length of the window in which each
+    API counts requests, `sources` names the APIs to be served if not all of them. Raises
     SandboxStartError if a port cannot be had.
     """
 
@@ -137,6 +138,7 @@ class Sandbox:
         lifted: bool = True,
         ticking: bool = False,
         repeat: int = 1,
+        most: int | None = None,
         allowance_seconds: float = 60.0,
         sources: Collection[str] = tuple(ACCOUNT_NAMES),
         port: int = 0,
@@ -151,6 +153,9 @@ class Sandbox:
                 for kind in APIS
                 if kind.source in sources
             ]
+        for api in apis:
+            if most is not None:
+                api.thin(most)
         self._apis = {api.setup.account: api for api in apis}
         self._servers: list[Server] = []
         self._thread: threading.Thread | None = None

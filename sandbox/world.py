@@ -95,6 +95,15 @@ class Shelf(Generic[T]):
             self._existing(order_id).end(self.clock.now())
             self._holds_until = None
 
+    def thin(self, most: int) -> None:
+        """Keep so many orders at most, evenly chosen in the order in which they were put."""
+        with self._lock:
+            ids = list(self.timelines)
+            step = max(1.0, len(ids) / most)
+            kept = [ids[int(place * step)] for place in range(min(most, len(ids)))]
+            self.timelines = {order_id: self.timelines[order_id] for order_id in kept}
+            self._holds_until = None
+
     def present(self) -> dict[str, T]:
         """Every order that exists now, by id, in the order in which they were first put.
 

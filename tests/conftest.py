@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from resources import redaction
 
 if TYPE_CHECKING:
     from tests.pushing import Desk
+
+settings.register_profile("nightly", print_blob=True)
 
 
 @pytest.fixture(autouse=True)

@@ -68,6 +68,8 @@ def test_the_first_sync_lands_orders_and_lines_as_they_are(box: Sandbox, pulls: 
     assert pulls.workshop.ledger.cursor(KEY) == {
         "read_to": "2026-11-02",
         "listed_on": "2026-11-02",
+        "listed_at": "2026-11-02T07:00:00+00:00",
+        "asked_at": "2026-11-02T07:00:00+00:00",
     }
 
 
@@ -138,6 +140,8 @@ def test_a_late_change_of_a_finished_order_is_seen_the_next_day(box: Sandbox, pu
     assert pulls.workshop.ledger.cursor(KEY) == {
         "read_to": "2026-11-03",
         "listed_on": "2026-11-03",
+        "listed_at": "2026-11-03T07:00:00+00:00",
+        "asked_at": "2026-11-03T07:00:00+00:00",
     }
 
 

@@ -126,9 +126,18 @@ class Until:
     @property
     def moment(self) -> datetime:
         """The bound, UTC."""
+        return self.asked_at - self._margin
+
+    @property
+    def asked_at(self) -> datetime:
+        """The server's time at the run's first reply, UTC, without the margin.
+
+        What the run then reads of an order holds every change stamped before it. A change within
+        that very second, or later, may follow under the same stamp, since stamps are in seconds.
+        """
         if self._api.first_server_time is None:
             raise LookupError(f"{self._api.account.key} has not answered yet")
-        return self._api.first_server_time - self._margin
+        return self._api.first_server_time
 
 
 class Source(ABC):
@@ -218,6 +227,20 @@ class Source(ABC):
         the API may have acted on is not repeated.
         """
         raise NotImplementedError(f"{self.name} takes no orders")
+
+
+UNCERTAIN = timedelta(days=1)
+"""Where it is not known when the last run read: orders stamped so recently are read again."""
+
+
+def settled_before(cursor: Cursor | None, name: str, until: Until) -> datetime:
+    """Under a stamp before this moment, every change has been seen.
+
+    It is the `asked_at` that the cursor keeps under `name`; of what is stamped then or later, the
+    run that kept it may have read less than happened under that stamp.
+    """
+    noted = (cursor or {}).get(name)
+    return datetime.fromisoformat(noted) if noted else until.asked_at - UNCERTAIN
 
 
 def pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -23,6 +23,7 @@ from assets.sources.base import (
     Until,
     pieces,
     seconds_of,
+    settled_before,
 )
 from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
 from assets.sources.brightpearl_search import Found, flaw_in, moment_or_none, read_search
@@ -111,8 +112,10 @@ class Brightpearl(Source):
         seen = {row.order_id for row in found}
         updated = self._search(api, "updatedOn", since)
         found.extend(row for row in updated if row.order_id not in seen)
-        wanted = sorted(_not_yet_landed(api, found), key=lambda row: (_moment(row), row.order_id))
-        reached = {"watermark": until.moment.isoformat()}
+        name = "watermark" if cursor and "asked_at" not in cursor else "asked_at"
+        fresh = _not_yet_landed(api, found, settled_before(cursor, name, until))
+        wanted = sorted(fresh, key=lambda row: (_moment(row), row.order_id))
+        reached = {"watermark": until.moment.isoformat(), "asked_at": until.asked_at.isoformat()}
         if not wanted:
             if cursor != reached:
                 yield Batch([], reached)
@@ -266,10 +269,11 @@ def _present(api: Api) -> datetime:
     return api.first_server_time
 
 
-def _not_yet_landed(api: Api, found: Sequence[Found]) -> list[Found]:
+def _not_yet_landed(api: Api, found: Sequence[Found], settled: datetime) -> list[Found]:
     """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET.
 
-    A stamp in the future says nothing: it need not move with the next change.
+    A stamp at the moment `settled` or later says nothing: the next change may have the same one,
+    be it of the same second or because the stamp lies in the future.
     """
     ids = [str(row.order_id) for row in found]
     landed, missed = api.known.values(["$.updatedOn", "$.createdOn"], ids), api.known.missed(ids)
@@ -278,9 +282,7 @@ def _not_yet_landed(api: Api, found: Sequence[Found]) -> list[Found]:
         stamps = landed.get(str(row.order_id))
         if stamps is None or row.stamp is None or str(row.order_id) in missed:
             return True
-        if row.stamp > _present(api):
-            return True
-        return moment_or_none(stamps[0] or stamps[1]) != row.stamp
+        return row.stamp >= settled or moment_or_none(stamps[0] or stamps[1]) != row.stamp
 
     return [row for row in found if is_new(row)]
 

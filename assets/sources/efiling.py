@@ -8,8 +8,9 @@ Sources of the facts: eFiling's JSON API documents, introduction (limits, errors
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Annotated, ClassVar, cast
 from zoneinfo import ZoneInfo
@@ -18,18 +19,11 @@ import msgspec
 from pydantic import Field, Strict
 
 from assets.mapping import code_map
-from assets.sources.base import Batch, Cursor, Presence, Record, Source, Until
-from assets.sources.efiling_pages import (
-    ORDERS,
-    PAGE,
-    Listed,
-    Unreadable,
-    array_in,
-    items_in,
-    listing,
-)
+from assets.sources.base import Batch, Cursor, Presence, Source, Until, settled_before
+from assets.sources.efiling_lines import changed
+from assets.sources.efiling_pages import ORDERS, PAGE, Listed, listing
 from resources.accounts import Account, AccountSettings
-from resources.api import Api, NotJson, Reply, Unreachable, retry_after
+from resources.api import Api, Reply, retry_after
 
 LOAD_DAYS = 365
 """Days of creation that are loaded between two moves of a fresh account's cursor."""
@@ -38,9 +32,11 @@ OPEN_DAYS = 90
 FINISHED = frozenset({"completed", "cancelled", "returned"})
 LONGEST_WAIT = 120.0
 """Seconds: two of the vendor's windows. A longer wait is a clock read in the wrong zone."""
-LOST_LINES = 3
-"""Orders in a row whose lines cannot be had before the API is taken to be down."""
 STATES = ("$.order.status", "$.order.cancelled_at", "$.order.created_at")
+
+
+BEGAN = ("listed_on", "listed_at", "asked_at")
+"""Of a cursor, what says when the account was last listed as a whole: day and moment."""
 
 
 class EfilingSettings(AccountSettings):
@@ -50,14 +46,6 @@ class EfilingSettings(AccountSettings):
     """Orders created or invoiced in so many days are read again by every run."""
     relist_days: Annotated[int, Strict(), Field(ge=1)] = 1
     """Every so many days all orders are listed again, for late changes of finished ones."""
-
-
-class Landed(msgspec.Struct):
-    """A record as it was composed here."""
-
-    order: msgspec.Raw
-    orderlines: msgspec.Raw
-    orderlines_state: str
 
 
 class Efiling(Source):
@@ -130,7 +118,7 @@ class Efiling(Source):
 
     def history(self, api: Api, first_day: date, last_day: date) -> Iterator[Batch]:
         """Orders created in these days."""
-        yield from self._batches(api, listing(api, created(first_day, last_day)), set())
+        yield from self._batches(api, listing(api, created(first_day, last_day)), set(), None)
 
     def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
         """A listing of all orders, without their lines.
@@ -154,39 +142,57 @@ class Efiling(Source):
 
     def _load(self, api: Api, cursor: Cursor | None, until: Until) -> Iterator[Batch]:
         """Every order, by year of creation. Lines already landed are not asked for again."""
-        first, listed_on = api.account.settings.started_on, None
+        first, began = api.account.settings.started_on, dict[str, str]()
         if cursor is not None:
-            first, listed_on = date.fromisoformat(cursor["loaded_to"]), cursor["listed_on"]
+            first = date.fromisoformat(cursor["loaded_to"])
+            began = {name: cursor[name] for name in BEGAN if name in cursor}
         while True:
             following = first + timedelta(days=LOAD_DAYS)
-            window = created(first, following - timedelta(days=1))
-            yield from self._batches(api, listing(api, window), set())
-            today = _day(api, until)
-            listed_on, first = listed_on or today.isoformat(), following
-            if first > today:
+            orders = listing(api, created(first, following - timedelta(days=1)))
+            settled = partial(settled_before, cursor, "asked_at", until)
+            for batch in self._batches(api, orders, set(), settled):
+                if not began:
+                    began = _now(api, until)
+                    yield Batch([], {"loaded_to": first.isoformat(), **began})
+                yield batch
+            first, began = following, began or _now(api, until)
+            if first > _day(api, until):
                 break
-            yield Batch([], {"loaded_to": first.isoformat(), "listed_on": listed_on})
-        yield Batch([], {"read_to": today.isoformat(), "listed_on": listed_on})
+            yield Batch([], {"loaded_to": first.isoformat(), **began})
+        yield Batch([], {"read_to": _day(api, until).isoformat(), **began})
 
     def _reread(self, api: Api, cursor: Cursor, until: Until) -> Iterator[Batch]:
         """Recent orders, then either all older ones or those that may still change."""
         settings = cast("EfilingSettings", api.account.settings)
         since = date.fromisoformat(cursor["read_to"]) - timedelta(days=settings.reread_days)
         seen: set[str] = set()
-        yield from self._batches(api, listing(api, created(since)), seen)
+        settled = partial(settled_before, cursor, "asked_at", until)
+        yield from self._batches(api, listing(api, created(since)), seen, settled)
         today, listed_on = _day(api, until), date.fromisoformat(cursor["listed_on"])
         relist = (today - listed_on).days >= settings.relist_days
         older = created(settings.started_on, since - timedelta(days=1))
         orders = listing(api, older) if relist else still_open(api, since, seen)
-        yield from self._batches(api, orders, seen)
-        listed_on = today if relist else listed_on
-        yield Batch([], {"read_to": today.isoformat(), "listed_on": listed_on.isoformat()})
+        if relist:
+            settled = partial(settled_before, cursor, "listed_at", until)
+        yield from self._batches(api, orders, seen, settled)
+        now = _now(api, until)
+        listed = now if relist else {name: cursor[name] for name in BEGAN if name in cursor}
+        yield Batch([], {"read_to": today.isoformat(), **listed, "asked_at": now["asked_at"]})
 
-    def _batches(self, api: Api, orders: Iterator[Listed], seen: set[str]) -> Iterator[Batch]:
-        """The changed ones of the orders not yet seen, with their lines."""
+    def _batches(
+        self,
+        api: Api,
+        orders: Iterator[Listed],
+        seen: set[str],
+        settled: Callable[[], datetime] | None,
+    ) -> Iterator[Batch]:
+        """The changed ones of the orders not yet seen, with their lines.
+
+        `settled` is asked after the first reply: see `changed`.
+        """
         fresh = _unseen(orders, seen)
         while piece := list(islice(fresh, self.batch_size)):
-            records = list(_changed(api, piece))
+            records = list(changed(api, piece, settled() if settled else None))
             if records:
                 yield Batch(records)
 
@@ -278,60 +284,6 @@ def spans(wanted: Sequence[date], days: Sequence[date]) -> list[tuple[date, date
     return found
 
 
-def _changed(api: Api, orders: Sequence[Listed]) -> Iterator[Record]:
-    """Those that differ from what is landed, or whose lines are not complete, with their lines."""
-    ids = [each.order_id for each in orders if each.order_id is not None]
-    landed = {key: _read_landed(body) for key, body in api.known.bodies(ids).items()}
-    missed = api.known.missed(ids)
-
-    def is_settled(each: Listed) -> bool:
-        old = landed.get(each.order_id or "")
-        if old is None or each.order_id in missed:
-            return False
-        return old.orderlines_state == "complete" and bytes(old.order) == each.body
-
-    moved = [each for each in orders if each.order_id is not None and not is_settled(each)]
-    for each in (one for one in orders if one.order_id is None):
-        yield Record(None, ORDERS, compose(each.body, b"null", "missing"), each.fetched_at)
-    api.least_requests += len(moved)
-    paths = [f"{ORDERS}/{each.order_id}/orderlines" for each in moved]
-    for each, reply in zip(moved, _lines(api, paths), strict=True):
-        body = _with_lines(each, reply, landed.get(each.order_id or ""))
-        yield Record(each.order_id, ORDERS, body, each.fetched_at)
-
-
-def _lines(api: Api, paths: Sequence[str]) -> Iterator[Reply | None]:
-    """The replies in order; None for lines that cannot be had though the API answers others."""
-    done, lost = 0, 0
-    while done < len(paths):
-        try:
-            asked = [(path, None) for path in paths[done:]]
-            for reply in api.get_many(asked, missing_ok=True):
-                if reply.status != 404:
-                    items_in(reply)
-                done, lost = done + 1, 0
-                yield reply
-        except (Unreachable, NotJson, Unreadable):
-            done, lost = done + 1, lost + 1
-            if lost == LOST_LINES:
-                raise
-            yield None
-
-
-def _with_lines(order: Listed, reply: Reply | None, old: Landed | None) -> bytes:
-    """One record. Lines that cannot be had are those landed before, marked stale, if there are."""
-    if reply is not None and reply.status != 404:
-        return compose(order.body, bytes(array_in(reply)[0]), "complete")
-    if old is not None and old.orderlines_state != "missing":
-        return compose(order.body, bytes(old.orderlines), "stale")
-    return compose(order.body, b"null", "missing")
-
-
-def compose(order: bytes, lines: bytes, state: str) -> bytes:
-    """Order and lines as one JSON object, by bytes, so that numbers keep their digits."""
-    return b'{"order":%b,"orderlines":%b,"orderlines_state":"%b"}' % (order, lines, state.encode())
-
-
 def _unseen(orders: Iterator[Listed], seen: set[str]) -> Iterator[Listed]:
     for each in orders:
         if each.order_id is None:
@@ -350,20 +302,22 @@ def _is_open(
     return meaning is None or meaning["code"] not in FINISHED
 
 
-def _read_landed(body: bytes) -> Landed | None:
-    """A landed record's parts; None where it was composed otherwise."""
-    try:
-        return msgspec.json.decode(body, type=Landed)
-    except msgspec.DecodeError:
-        return None
-
-
 def _day_of(stamp: str | None) -> date | None:
     """The day of a YmdHis stamp, in the account's zone."""
     try:
         return datetime.strptime((stamp or "")[:8], "%Y%m%d").date()  # noqa: DTZ007
     except ValueError:
         return None
+
+
+def _now(api: Api, until: Until) -> dict[str, str]:
+    """BEGAN for a run that lists the account as a whole."""
+    asked_at = until.asked_at.isoformat()
+    return {
+        "listed_on": _day(api, until).isoformat(),
+        "listed_at": asked_at,
+        "asked_at": asked_at,
+    }
 
 
 def _day(api: Api, until: Until) -> date:
