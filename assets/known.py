@@ -75,6 +75,17 @@ class Landed:
         )
         return frozenset(order_id for (order_id,) in rows)
 
+    def received_since(self, moment: datetime, ids: Collection[str]) -> dict[str, datetime]:
+        """Those of the ids that were read and landed since a moment, and when: UTC, our clock."""
+        rows = self._query(
+            "SELECT source_order_id, epoch_us(max(fetched_at)) FROM raw "
+            "WHERE source_order_id IN (SELECT id FROM wanted) GROUP BY source_order_id "
+            "HAVING arg_max(kind, landing_seq) IN ('read', 'present') "
+            f"AND epoch_us(max(fetched_at)) >= {round(moment.timestamp() * 1_000_000)}",
+            ids,
+        )
+        return {order_id: _utc(received) for order_id, received in rows}
+
     def standings(self) -> dict[str, Standing]:
         """Where each order with an id stands, tombstones included."""
         rows = self._query(

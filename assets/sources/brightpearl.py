@@ -127,10 +127,13 @@ class Brightpearl(Source):
             yield Batch(list(self._get(api, [row.order_id for row in rows])), step)
 
     def history(self, api: Api, first_day: date, last_day: date) -> Iterator[Batch]:
-        """Orders created in these days, but for those that are landed with the very same stamp."""
+        """Orders created in these days, whether their stamps have moved or not.
+
+        Those that were landed within a day are left out: they are of a backfill that was cut short.
+        """
         window = f"{_midnight(api, first_day)}/{_midnight(api, last_day + timedelta(days=1))}"
         listed = self._pages(api, {"createdOn": window, "sort": "createdOn.ASC"}, "createdOn")
-        rows = _not_yet_landed(api, list(listed))
+        rows = _not_just_landed(api, list(listed), self.margin)
         for piece in pieces(rows, self.batch_size):
             yield Batch(list(self._get(api, [row.order_id for row in piece])))
 
@@ -283,6 +286,19 @@ def _not_yet_landed(api: Api, found: Sequence[Found], settled: datetime) -> list
         if stamps is None or row.stamp is None or str(row.order_id) in missed:
             return True
         return row.stamp >= settled or moment_or_none(stamps[0] or stamps[1]) != row.stamp
+
+    return [row for row in found if is_new(row)]
+
+
+def _not_just_landed(api: Api, found: Sequence[Found], margin: timedelta) -> list[Found]:
+    """The rows whose order was not landed within a day, well after its present stamp."""
+    landed = api.known.received_since(
+        datetime.now(UTC) - timedelta(days=1), [str(row.order_id) for row in found]
+    )
+
+    def is_new(row: Found) -> bool:
+        received = landed.get(str(row.order_id))
+        return received is None or row.stamp is None or row.stamp > received - margin
 
     return [row for row in found if is_new(row)]
 
