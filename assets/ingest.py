@@ -236,6 +236,7 @@ def pull_metadata(pull: Pull) -> dict[str, Any]:
             for name, number in (("announced", pull.announced), ("listed", pull.listed))
             if number is not None
         },
+        **({"warnings": "; ".join(pull.warnings)} if pull.warnings else {}),
         "received": counts.received,
         "new": counts.new,
         "changed": counts.changed,

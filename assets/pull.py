@@ -50,6 +50,8 @@ class Pull:
     least_requests: int = 0
     announced: int | None = None
     listed: int | None = None
+    warnings: list[str] = field(default_factory=list)
+    """What may be missing although nothing failed, a line each."""
     waited_seconds: float = 0.0
     seconds: float = 0.0
     swept: Swept | None = None
@@ -65,6 +67,7 @@ class Pull:
             "least_requests": self.least_requests,
             "announced": self.announced,
             "listed": self.listed,
+            "warnings": "; ".join(self.warnings) or None,
             "received": counts.received,
             "new": counts.new,
             "changed": counts.changed,
@@ -192,6 +195,7 @@ class Puller:
                     pull.requests = api.requests
                     pull.least_requests = api.least_requests
                     pull.announced, pull.listed = api.announced, api.listed
+                    pull.warnings = api.warnings
                     pull.waited_seconds = api.waited
                     pull.seconds = time.monotonic() - began
             self.ledger.finish_run(pull.run_id, "succeeded", **pull.numbers())

@@ -11,8 +11,10 @@ from resources.api import Incomplete
 
 AS_ANNOUNCED = "as_many_orders_as_announced"
 SOMETHING = "receives_something"
+NO_WARNING = "nothing_may_be_missing"
 _MEANINGS = {
     AS_ANNOUNCED: "The listings held as many orders as the API announced, where it announces any.",
+    NO_WARNING: "The API told all that it has, as far as it can be known.",
     SOMETHING: "The run received something, or earlier runs had received nothing as well.",
 }
 _KINDS: dict[str, type[Exception]] = {AS_ANNOUNCED: Incomplete, SOMETHING: ReceivedNothing}
@@ -34,7 +36,14 @@ def passed(pull: Pull) -> list[dg.AssetCheckResult]:
         AS_ANNOUNCED: {"announced": pull.announced, "listed": pull.listed},
         SOMETHING: {"received": pull.counts.received, "listed": pull.listed},
     }
-    return [
+    warned = dg.AssetCheckResult(
+        check_name=NO_WARNING,
+        passed=not pull.warnings,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(pull.warnings) or None,
+        metadata={"account": pull.account.key},
+    )
+    return [warned] + [
         dg.AssetCheckResult(
             check_name=name,
             passed=True,

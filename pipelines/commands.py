@@ -42,6 +42,8 @@ def sync_accounts(
         ran = runner.sync(account)
         if ran.problem:
             console.complain(f"{account.key}: {ran.problem}")
+        if warnings := ran.metadata.get("changes", {}).get("warnings"):
+            console.complain(f"{account.key}: warning: {warnings}")
         synced.append(Synced(account.key, ran))
     watch.begin("publishing")
     published = runner.publish()

@@ -122,6 +122,8 @@ class Api:
         """Orders that finished listings announced, None where none did; sources count them."""
         self.listed: int | None = None
         """Different orders that those listings held."""
+        self.warnings: list[str] = []
+        """What may be missing although nothing failed, a line each; sources say it."""
         self.requests = 0
         """Sent so far: logins, redirects, throttled and failed ones included."""
         self.first_server_time: datetime | None = None

@@ -53,6 +53,7 @@ NUMBERS = frozenset(
         "least_requests",
         "announced",
         "listed",
+        "warnings",
         "received",
         "new",
         "changed",

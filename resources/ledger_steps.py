@@ -31,6 +31,7 @@ STEPS: dict[int, Step] = {
     4: Step(tables=("registrations",)),
     5: Step(columns={"runs": ("alarm",)}),
     6: Step(tables=("running",)),
+    7: Step(columns={"runs": ("warnings",)}),
 }
 """Version -> what it added. Without a gap from 2 on."""
 

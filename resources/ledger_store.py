@@ -115,6 +115,7 @@ runs = Table(
     Column("least_requests", BigInteger),
     Column("announced", BigInteger),
     Column("listed", BigInteger),
+    Column("warnings", Text),
     Column("received", BigInteger),
     Column("new", BigInteger),
     Column("changed", BigInteger),

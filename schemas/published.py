@@ -108,6 +108,7 @@ _RUNS = pa.schema(
         column("announced", pa.int64(), "orders that the listings of this run announced; NULL: the "
                "API announces none"),
         column("listed", pa.int64(), "different orders read of those listings; NULL: as announced"),
+        text("warnings", "what may be missing although nothing failed"),
         column("received", pa.int64(), "orders received; one that a listing showed to be known "
                "already may have been left out"),
         column("new", pa.int64(), "orders seen for the first time"),

@@ -9,7 +9,6 @@ reads the orders of every relationship known so far; the hash of an order tells 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -37,8 +36,6 @@ MOST_PAGES = 1000
 RELATIONSHIPS_PER_BATCH = 200
 FAILED = 3
 """Relationships in a row that fail before a sweep takes the API to be down."""
-
-log = logging.getLogger(__name__)
 
 
 class QuotevineSettings(AccountSettings):
@@ -207,12 +204,9 @@ class Quotevine(Source):
             if page.following is None:
                 if page.has_more or (page.has_more is None and len(page.items) == ITEMS_PER_PAGE):
                     tour.partial.add(relationship)
-                    log.warning(
-                        "%s: relationship %d lists exactly %d orders and no next page; orders "
-                        "beyond these would be missing",
-                        api.account.key,
-                        relationship,
-                        len(page.items),
+                    api.warnings.append(
+                        f"relationship {relationship} lists exactly {len(page.items)} orders and "
+                        "no next page; orders beyond these would be missing"
                     )
                 return
             before, following = reply.body, urljoin(reply.url, page.following)
@@ -234,22 +228,16 @@ class Quotevine(Source):
             begin = min(last, date.fromisoformat(tour.quiet_since or tour.searched))
             since = min(max(earliest, begin - timedelta(days=1)), today)
             if last < earliest:
-                log.warning(
-                    "%s: the last search was on %s; relationships that changed before %s and not "
-                    "since may be missing: name them under `relationships`",
-                    api.account.key,
-                    last,
-                    earliest,
+                api.warnings.append(
+                    f"the last search was on {last}; relationships that changed before {earliest} "
+                    "and not since may be missing: name them under `relationships`"
                 )
         api.least_requests += 1
         found = _search(api, since)
         if len(found) >= ROWS_PER_SEARCH:
-            log.warning(
-                "%s: the search since %s gave %d rows, the most it ever gives; relationships may "
-                "be missing: name them under `relationships`, or sync more often",
-                api.account.key,
-                since,
-                len(found),
+            api.warnings.append(
+                f"the search since {since} gave {len(found)} rows, the most it ever gives; "
+                "relationships may be missing: name them under `relationships`, or sync more often"
             )
         newest = found
         while len(newest) >= ROWS_PER_SEARCH and since < today:
@@ -312,12 +300,9 @@ def _singly(api: Api, order_ids: Sequence[str]) -> Iterator[Presence]:
 
 def _warn_of_missing(api: Api, tour: Tour) -> None:
     if tour.missing:
-        log.warning(
-            "%s: %d relationships were answered 404, so they are gone or the key may not see "
-            "them: %s",
-            api.account.key,
-            len(tour.missing),
-            ", ".join(map(str, tour.missing[:20])),
+        api.warnings.append(
+            f"{len(tour.missing)} relationships were answered 404, so they are gone or the key may "
+            f"not see them: {', '.join(map(str, tour.missing[:20]))}"
         )
 
 
