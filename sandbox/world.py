@@ -96,11 +96,11 @@ class Shelf(Generic[T]):
             self._holds_until = None
 
     def thin(self, most: int) -> None:
-        """Keep so many orders at most, evenly chosen in the order in which they were put."""
+        """Keep so many orders at most, evenly chosen from the first put to the last."""
         with self._lock:
             ids = list(self.timelines)
-            step = max(1.0, len(ids) / most)
-            kept = [ids[int(place * step)] for place in range(min(most, len(ids)))]
+            step = max(1.0, (len(ids) - 1) / max(1, most - 1))
+            kept = [ids[round(place * step)] for place in range(min(most, len(ids)))]
             self.timelines = {order_id: self.timelines[order_id] for order_id in kept}
             self._holds_until = None
 

@@ -30,8 +30,8 @@ from tests.test_truth import Home, unlike
 from tests.truth import published_id, truths
 
 T = TypeVar("T")
-MOST = 24
-"""Orders of each account."""
+MOST, MOST_OF_A_YEAR = 24, 72
+"""Orders of each account; of eFiling, which has a year of them, enough for some to be recent."""
 WEEK = timedelta(days=7)
 """After so long every source has listed all that it ever lists again."""
 
@@ -43,7 +43,8 @@ class World:
         self._folder = TemporaryDirectory(prefix="sequence-")
         self._patch = pytest.MonkeyPatch()
         make_quick(self._patch)
-        self.box = Sandbox(most=MOST, sources=sources).__enter__()
+        most = MOST_OF_A_YEAR if set(sources) == {"efiling"} else MOST
+        self.box = Sandbox(most=most, sources=sources).__enter__()
         self.workshop = point_at(self.box, Path(self._folder.name), self._patch)
         self.home = Home(self.box, Pulls(self.workshop))
         self.discovered = Discovered(self.box)

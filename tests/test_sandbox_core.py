@@ -16,6 +16,7 @@ from sandbox.api import Allowance
 from sandbox.clock import OPENING, Clock
 from sandbox.make_sample import DATA, build
 from sandbox.people import person
+from sandbox.quotevine import QuotevineApi
 from sandbox.server import APIS, Sandbox, SandboxStartError
 from sandbox.world import Shelf, UnknownOrderError
 
@@ -62,6 +63,17 @@ def test_something_happens_in_every_account_on_every_day(shared: Sandbox) -> Non
         days = {(moment - OPENING).days for moment in api.shelf.moments() if moment >= OPENING}
         assert days >= set(range(13)), account
         assert api.started_on < OPENING.date()
+
+
+def test_a_small_sandbox_keeps_some_orders_of_every_time_in_every_account() -> None:
+    small = Sandbox(most=10)
+    for account, api in small.accounts.items():
+        assert len(api.shelf.timelines) == 10
+        assert 0 < len(api.shelf.present()) < 10, account
+    leasing = small.api("quotevine.leasing")
+    assert isinstance(leasing, QuotevineApi)
+    owners = {int(order_id.partition("/")[0]) for order_id in leasing.shelf.timelines}
+    assert owners <= leasing.orders_of.keys() == set(map(int, leasing.relationships.timelines))
 
 
 def test_accounts_file_names_what_the_environment_holds(shared: Sandbox) -> None:

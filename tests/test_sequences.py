@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -235,12 +235,13 @@ def test_nothing_lost_twice_or_wrong(part: str, record_property: Callable[..., N
     is_night = settings.get_current_profile_name() == "nightly"
     ran: Counter[str] = Counter()
     machine = type("Sequence", (Sequence,), {"sources": sources, "ran": ran})
+    if not is_night:
+        machine = seed(part)(machine)
     run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=many if is_night else few_sequences,
             stateful_step_count=12,
-            derandomize=not is_night,
             database=None,
             deadline=None,
             print_blob=True,
