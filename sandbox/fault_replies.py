@@ -87,10 +87,12 @@ class BrightpearlWords(Words):
         return json_reply({"response": THROTTLED}, 503, headers)
 
     def emptied(self, reply: Any) -> Any:
-        """No rows of a search, no orders of a GET."""
+        """No rows of a search, no orders of a GET, no ids of an OPTIONS."""
         found = reply["response"]
         if not isinstance(found, dict):
             return {"response": []}
+        if "metaData" not in found:
+            return {"response": {"getUris": []}}
         meta = {**found["metaData"], "resultsReturned": 0}
         return {**reply, "response": {**found, "results": [], "metaData": meta}}
 

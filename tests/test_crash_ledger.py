@@ -70,6 +70,7 @@ def test_a_ledger_from_before_that_table_gets_it(url: str, tmp_path: Path) -> No
     Ledger(url).close()
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
         connection.execute("DROP TABLE running")
+        connection.execute("ALTER TABLE runs DROP COLUMN warnings")
         connection.execute("UPDATE ledger_version SET version = 5")
         connection.commit()
     with Ledger(url) as ledger:
