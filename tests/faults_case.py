@@ -37,8 +37,8 @@ PAGES = {
     "assets.sources.efiling_pages.PAGE": 15,
     "assets.sources.efiling_pages.SMALLER_PAGES": frozenset(),
     "sandbox.efiling.PAGE_SIZE": 15,
-    "assets.sources.quotevine.ITEMS_PER_PAGE": 4,
-    "sandbox.quotevine.PAGE_SIZE": 4,
+    "assets.sources.quotevine.ITEMS_PER_PAGE": 2,
+    "sandbox.quotevine.PAGE_SIZE": 2,
     "assets.sources.feedback_company.ROWS_PER_PAGE": 10,
 }
 """So small that the small world has pages enough."""
