@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,11 @@ def commit(table: str, count: int = 1) -> list[Moment]:
         Moment(APPEND, "after", table, count),
     ]
 
+
+A_WHILE = timedelta(seconds=2)
+"""What is stamped in the second of a sync is read again by the next one."""
+LAST_DAY = 5
+"""Orders changed within the last day: a first sync reads them again, whoever has landed them."""
 
 LANDING = [
     *commit("raw", 2),
@@ -101,9 +107,11 @@ def test_a_sync_of_changes_survives_a_kill_at_every_commit_point(scene: Scene) -
     scene.commands.batch_size = 10
     scene.is_true()
     edit_some(scene.box, 35)
+    scene.box.clock.advance(A_WHILE)
     scene.asked.clear()
     survive(scene, [*commit("raw"), Moment(CURSOR, "before")], "sync")
     edit_some(scene.box, 5)
+    scene.box.clock.advance(A_WHILE)
     for table in ("order_rows", "order_parties", "orders"):
         scene.die(Moment(APPEND, "after", table), "sync")
     scene.die(Moment(RENAMED, "before"), "sync")
@@ -117,7 +125,7 @@ def test_a_backfill_survives_a_kill_at_every_commit_point(scene: Scene) -> None:
     scene.commands.succeed("backfill", KEY, *DAYS)
     before = scene.repeated()
     scene.is_true()
-    assert scene.repeated() == before, "the sync fetched again what the backfill had landed"
+    assert scene.repeated() - before <= LAST_DAY, "the sync fetched again what had been landed"
 
 
 def test_a_replay_and_a_compaction_survive_a_kill_at_every_commit_point(scene: Scene) -> None:

@@ -88,7 +88,7 @@ def test_a_rejection_is_never_tried_again(case: Case, kind: str) -> None:
     complaint = case.failing_sync()
     renewed = kind == "revoked" and case.source == "feedback_company"
     assert fault.struck == (2 if renewed else 1) or (case.is_many and fault.struck <= 8)
-    assert case.clock.slept == []
+    assert case.clock.slept == [] or case.is_many, "others under way may be cut off"
     assert case.account in complaint
     assert case.pulls.workshop.ledger.cursor(case.account) == cursor
     recovers(case)

@@ -211,6 +211,8 @@ class Quotevine(Source):
                 return
             before, following = reply.body, urljoin(reply.url, page.following)
             reply = api.get(following, flaw=partial(_flaw, before=before))
+            if not _read_page(reply).items:  # the end after a full page, or a mistake: look twice
+                reply = api.get(following, flaw=partial(_flaw, before=before))
             api.least_requests += 1
         raise ApiError(
             f"the orders of relationship {relationship} go on after {MOST_PAGES} pages",
