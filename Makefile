@@ -23,7 +23,8 @@ test: $(VENV)/.installed-dev
 
 nightly: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/test_sequences.py --hypothesis-profile=nightly -rP
-	@ORDERLOOM_NIGHTLY=1 $(BIN)/pytest tests/test_crash.py tests/test_interrupted.py
+	@ORDERLOOM_NIGHTLY=1 $(BIN)/pytest tests/test_crash.py tests/test_interrupted.py \
+	  tests/test_faults.py tests/test_faults_in_lists.py
 
 setup: $(VENV)/.installed
 

@@ -118,6 +118,7 @@ def test_a_sync_of_changes_survives_a_kill_at_every_commit_point(scene: Scene) -
     scene.is_true()
 
 
+@pytest.mark.nightly
 def test_a_backfill_survives_a_kill_at_every_commit_point(scene: Scene) -> None:
     moments = [*commit("raw", 2)[:3], *commit("raw")[:3], Moment(FINISH, "before")]
     moments += [*NORMALISING[3:], Moment(RENAMED, "before")]
@@ -128,6 +129,7 @@ def test_a_backfill_survives_a_kill_at_every_commit_point(scene: Scene) -> None:
     assert scene.repeated() - before <= LAST_DAY, "the sync fetched again what had been landed"
 
 
+@pytest.mark.nightly
 def test_a_replay_and_a_compaction_survive_a_kill_at_every_commit_point(scene: Scene) -> None:
     scene.is_true()
     edit_some(scene.box, 20)

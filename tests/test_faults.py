@@ -122,7 +122,7 @@ def test_endless_throttling_ends_after_an_hour(case: Case) -> None:
     recovers(case)
 
 
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("after", [0, pytest.param(1, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("kind", STRANGE)
 def test_a_strange_reply_loses_nothing(case: Case, kind: str, after: int) -> None:
     case.arm(kind, after=after)

@@ -36,7 +36,7 @@ def heals(case: Case) -> None:
     assert case.wrong() == {}
 
 
-@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.nightly), 2])
 @pytest.mark.parametrize("kind", ["duplicated_page", "empty_page", "deletion", "future_stamp"])
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_misleading_page_loses_nothing(

@@ -72,6 +72,7 @@ def test_a_sync_interrupted_at_any_step_goes_on(scene: Scene) -> None:
     assert scene.repeated() == before
 
 
+@pytest.mark.nightly
 def test_backfill_replay_rebuild_and_compact_interrupted_go_on(scene: Scene) -> None:
     for moment in SYNC[:2]:
         ends_well(scene, scene.commands.run("backfill", KEY, *DAYS, die_at=moment), moment)

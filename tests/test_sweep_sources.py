@@ -14,6 +14,7 @@ from assets.sources.efiling import windows_around
 from assets.sweeping import SweepError
 from resources.errors import ApiError
 from sandbox.server import Sandbox
+from tests.api_case import FakeClock
 from tests.home import Pulls, point_at
 from tests.test_truth import alive
 
@@ -58,7 +59,7 @@ class Home:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     sources = ("tastyigniter", "efiling", "quotevine")
     with Sandbox(lifted=True, sources=sources) as box, pytest.MonkeyPatch.context() as patch:
-        pulls = Pulls(point_at(box, tmp_path_factory.mktemp("home"), patch))
+        pulls = Pulls(point_at(box, tmp_path_factory.mktemp("home"), patch, FakeClock()))
         accounts = pulls.workshop.places.accounts
         text = accounts.read_text("utf-8").replace("2020-01-01", "2026-07-01")
         accounts.write_text(text, encoding="utf-8")
@@ -69,7 +70,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 @pytest.fixture
 def home(running: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    monkeypatch.setattr("resources.api.TRIES", 1)
     for name, value in running.box.environment().items():
         monkeypatch.setenv(name, value)
     yield running

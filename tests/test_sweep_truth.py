@@ -12,7 +12,7 @@ import pytest
 from assets.marts import MARTS
 from sandbox.server import Sandbox
 from sandbox.world import Body
-from tests.home import Pulls, open_sandbox, point_at
+from tests.home import Pulls, point_at
 from tests.test_truth import Home, alive, differences
 
 SWEPT = ("brightpearl.acme", "tastyigniter.bakery", "efiling.formations", "quotevine.leasing")
@@ -22,7 +22,7 @@ TELL_OF_DELETIONS = frozenset({"data_quality", "order_changes"})
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with open_sandbox() as sandbox:
+    with Sandbox(lifted=True, most=200) as sandbox:
         yield sandbox
 
 
