@@ -75,6 +75,15 @@ class Landed:
         )
         return frozenset(order_id for (order_id,) in rows)
 
+    def landed_after(self, seq: int, ids: Collection[str]) -> frozenset[str]:
+        """Those of the ids that were landed after a landing sequence."""
+        rows = self._query(
+            "SELECT DISTINCT source_order_id FROM raw "
+            f"WHERE landing_seq > {seq:d} AND source_order_id IN (SELECT id FROM wanted)",
+            ids,
+        )
+        return frozenset(order_id for (order_id,) in rows)
+
     def received_since(self, moment: datetime, ids: Collection[str]) -> dict[str, datetime]:
         """Those of the ids that were read and landed since a moment, and when: UTC, our clock."""
         rows = self._query(

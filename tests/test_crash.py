@@ -106,6 +106,7 @@ def test_a_full_load_survives_a_kill_at_every_commit_point(scene: Scene) -> None
 def test_a_sync_of_changes_survives_a_kill_at_every_commit_point(scene: Scene) -> None:
     scene.commands.batch_size = 10
     scene.is_true()
+    scene.box.clock.advance(A_WHILE)
     edit_some(scene.box, 35)
     scene.box.clock.advance(A_WHILE)
     scene.asked.clear()

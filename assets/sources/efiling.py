@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -162,19 +162,31 @@ class Efiling(Source):
         yield Batch([], {"read_to": _day(api, until).isoformat(), **began})
 
     def _reread(self, api: Api, cursor: Cursor, until: Until) -> Iterator[Batch]:
-        """Recent orders, then either all older ones or those that may still change."""
+        """Recent orders, then either all older ones or those that may still change.
+
+        The first batch notes in the cursor that a run has `begun`, and what had been landed before:
+        should it be cut short, the next one need not read again what this one landed.
+        """
+        after = api.known.last_seq
+        for batch in self._reread_all(api, cursor, until):
+            begun = {"asked_at": until.asked_at.isoformat(), "after": after}
+            yield batch if batch.cursor else Batch(batch.records, {"begun": begun, **cursor})
+
+    def _reread_all(self, api: Api, cursor: Cursor, until: Until) -> Iterator[Batch]:
+        """As `_reread`, only the last batch having a cursor."""
         settings = cast("EfilingSettings", api.account.settings)
         since = date.fromisoformat(cursor["read_to"]) - timedelta(days=settings.reread_days)
         seen: set[str] = set()
         settled = partial(settled_before, cursor, "asked_at", until)
-        yield from self._batches(api, listing(api, created(since)), seen, settled)
+        begun = cursor.get("begun")
+        yield from self._batches(api, listing(api, created(since)), seen, settled, begun)
         today, listed_on = _day(api, until), date.fromisoformat(cursor["listed_on"])
         relist = (today - listed_on).days >= settings.relist_days
         older = created(settings.started_on, since - timedelta(days=1))
         orders = listing(api, older) if relist else still_open(api, since, seen)
         if relist:
             settled = partial(settled_before, cursor, "listed_at", until)
-        yield from self._batches(api, orders, seen, settled)
+        yield from self._batches(api, orders, seen, settled, begun)
         now = _now(api, until)
         listed = now if relist else {name: cursor[name] for name in BEGAN if name in cursor}
         yield Batch([], {"read_to": today.isoformat(), **listed, "asked_at": now["asked_at"]})
@@ -185,14 +197,15 @@ class Efiling(Source):
         orders: Iterator[Listed],
         seen: set[str],
         settled: Callable[[], datetime] | None,
+        begun: Mapping[str, Any] | None = None,
     ) -> Iterator[Batch]:
         """The changed ones of the orders not yet seen, with their lines.
 
-        `settled` is asked after the first reply: see `changed`.
+        `settled` is asked after the first reply; for it and for `begun` see `changed`.
         """
         fresh = _unseen(orders, seen)
         while piece := list(islice(fresh, self.batch_size)):
-            records = list(changed(api, piece, settled() if settled else None))
+            records = list(changed(api, piece, settled() if settled else None, begun))
             if records:
                 yield Batch(records)
 

@@ -7,7 +7,7 @@ Sources of the facts: eFiling's JSON API documents, introduction (errors) and Or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,21 +39,31 @@ class Landed(msgspec.Struct):
     orderlines_state: str
 
 
-def changed(api: Api, orders: Sequence[Listed], settled: datetime | None) -> Iterator[Record]:
+def changed(
+    api: Api,
+    orders: Sequence[Listed],
+    settled: datetime | None,
+    begun: Mapping[str, Any] | None = None,
+) -> Iterator[Record]:
     """Those that differ from what is landed, or whose lines are not complete, with their lines.
 
     Lines may be edited again in the second in which they were read, and the order then looks the
-    same: where it was updated at the moment `settled` or later, its lines are read again.
+    same: where it was updated at the moment `settled` or later, its lines are read again. `begun`
+    is what a run that was cut short noted in the cursor: what was landed `after` that landing
+    sequence was read when it had `asked_at`, or later, so it is settled up to there.
     """
     ids = [each.order_id for each in orders if each.order_id is not None]
     landed = {key: _read_landed(body) for key, body in api.known.bodies(ids).items()}
     missed = api.known.missed(ids)
+    resumed = api.known.landed_after(begun["after"], ids) if begun else frozenset[str]()
 
     def is_settled(each: Listed) -> bool:
         old = landed.get(each.order_id or "")
         if old is None or each.order_id in missed:
             return False
-        if settled and _is_updated_since(each.body, settled, api.account.zone):
+        bound = datetime.fromisoformat(begun["asked_at"]) if begun else settled
+        bound = bound if each.order_id in resumed else settled
+        if bound and _is_updated_since(each.body, bound, api.account.zone):
             return False
         return old.orderlines_state == "complete" and bytes(old.order) == each.body
 

@@ -75,6 +75,7 @@ def listing(api: Api, filters: Mapping[str, str]) -> Iterator[Listed]:
         if items and items == before:
             return
         api.least_requests += bool(items) or number == 1
+        api.listed = (api.listed or 0) + len(items)
         yield from (_listed(item, reply) for item in items)
         if is_last or len(items) < len(before):
             return
