@@ -103,6 +103,7 @@ def test_a_full_load_survives_a_kill_at_every_commit_point(scene: Scene) -> None
     assert scene.repeated() == before, "what was landed was fetched again"
 
 
+@pytest.mark.nightly
 def test_a_sync_of_changes_survives_a_kill_at_every_commit_point(scene: Scene) -> None:
     scene.commands.batch_size = 10
     scene.is_true()
@@ -166,7 +167,7 @@ def written(path: Path) -> int:
     return path.stat().st_mtime_ns
 
 
-SEEDS = range(40) if IS_NIGHTLY else range(2)
+SEEDS = range(40) if IS_NIGHTLY else range(1)
 KILLS = 3
 
 
@@ -183,6 +184,7 @@ def test_a_kill_at_any_request_loses_nothing(scene: Scene, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.nightly
 def test_a_kill_at_any_flush_loses_nothing(scene: Scene, seed: int) -> None:
     """Also while it normalises and publishes: whatever is written for good is flushed."""
     chance = random.Random(seed)

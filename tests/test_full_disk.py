@@ -52,9 +52,12 @@ def says_so(child: Child, *named: str) -> None:
 
 SIZES = {"Dagster's own files": 60_000, "ledger": 200_000, "marts": 1_000_000}
 """Of what is too long for the limit, in bytes."""
+FURTHER = dict.fromkeys(("Dagster's own files", "ledger"), pytest.mark.nightly)
 
 
-@pytest.mark.parametrize("what", SIZES)
+@pytest.mark.parametrize(
+    "what", [pytest.param(each, marks=FURTHER.get(each, ())) for each in SIZES]
+)
 def test_a_first_sync_that_runs_out_of_room_is_completed_by_the_next(
     home: Home, commands: Commands, what: str
 ) -> None:
@@ -67,6 +70,7 @@ def test_a_first_sync_that_runs_out_of_room_is_completed_by_the_next(
         assert home.pulls.workshop.lake.version("raw") == landed, "it was landed before"
 
 
+@pytest.mark.nightly
 def test_the_live_file_outlasts_a_full_disk(home: Home, commands: Commands, box: Sandbox) -> None:
     commands.succeed("sync")
     live, before = home.warehouse.path.resolve(), home.tables()

@@ -63,6 +63,7 @@ REST = {
 }
 
 
+@pytest.mark.nightly
 def test_a_sync_interrupted_at_any_step_goes_on(scene: Scene) -> None:
     for moment in SYNC:
         ends_well(scene, scene.commands.run("sync", die_at=moment), moment)

@@ -34,6 +34,7 @@ def test_a_second_sync_is_told_who_is_at_it(home: Home) -> None:
     assert home.box.requests(ACCOUNT) == 0
 
 
+@pytest.mark.nightly
 def test_everything_at_once(home: Home) -> None:
     """These commands even make Dagster's databases at the same moment."""
     home.sync()

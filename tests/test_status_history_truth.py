@@ -28,6 +28,8 @@ from schemas.published import HISTORY_DIMENSIONS
 from tests.home import Pulls, open_sandbox, point_at
 from tests.truth import READERS, published_id
 
+pytestmark = pytest.mark.nightly
+
 STEPS = (timedelta(0), timedelta(hours=5), timedelta(days=2))
 """How far the clock moves before each sync."""
 

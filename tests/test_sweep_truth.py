@@ -66,6 +66,7 @@ def marts(home: Home) -> dict[str, list[Body]]:
     return found
 
 
+@pytest.mark.nightly
 def test_what_is_deleted_leaves_the_marts(
     box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
