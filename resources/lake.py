@@ -302,11 +302,12 @@ class Lake:
         return handle
 
     def _handle(self, table: str, *, create: bool) -> Any:
+        mark = lake_flush.flushed(self.root / table) if self.root else None
         try:
             handle = DeltaTable(self._where(table))
         except TableNotFoundError:
             if self.root:
-                lake_flush.refuse_if_lost(self.root / table, -1)
+                lake_flush.refuse_if_lost(self.root / table, -1, mark)
             if not create:
                 return None
             handle = create_table(self._where(table), table)

@@ -93,6 +93,7 @@ def opened(folder: Path, open_table: Callable[[], Any]) -> tuple[Any, int]:
     """
     if not is_settled(folder):
         mend(folder)
+    before = flushed(folder)
     try:
         handle = open_table()
     except DeltaError:
@@ -100,7 +101,7 @@ def opened(folder: Path, open_table: Callable[[], Any]) -> tuple[Any, int]:
         handle = open_table()
     if handle is None:
         return None, -1
-    refuse_if_lost(folder, handle.version())
+    refuse_if_lost(folder, handle.version(), before)
     mark = flushed(folder)
     return handle, handle.version() - 1 if mark is None else mark
 
@@ -135,9 +136,11 @@ def mend(folder: Path) -> None:
             log.warning("%s: a checkpoint cannot be read and is not needed: %s", folder, aside)
 
 
-def refuse_if_lost(folder: Path, version: int) -> None:
-    """Raise LakeError if the newest version found is older than what was once flushed."""
-    mark = flushed(folder)
+def refuse_if_lost(folder: Path, version: int, mark: int | None) -> None:
+    """Raise LakeError if the newest version found is older than what was once flushed.
+
+    `mark` was read before the version was: other processes may go on at any moment.
+    """
     if mark is not None and version < mark:
         found = f"ends at version {version}" if version >= 0 else "is gone"
         raise LakeError(
