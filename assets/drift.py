@@ -54,9 +54,9 @@ _JSON_TYPES: dict[type, str] = {
 
 @dataclass(slots=True)
 class Sighting:
-    """One thing noted, in how many orders, and the first order that had it."""
+    """One thing noted, in how many versions of orders, and the first order that had it."""
 
-    orders: int
+    versions: int
     first_landing_seq: int
     landing_seq: int
     first_seen_at: datetime
@@ -212,7 +212,7 @@ class Scanner:
                 1, landing_seq, landing_seq, moment, moment, order_key, example
             )
         elif seen.landing_seq != landing_seq:
-            seen.orders += 1
+            seen.versions += 1
             seen.landing_seq, seen.last_seen_at = landing_seq, max(moment, seen.last_seen_at)
 
 

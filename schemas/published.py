@@ -78,7 +78,7 @@ _SCHEMA_DRIFT = pa.schema(
              required=True),
         text("json_type", "string, number, boolean, object, array or null; NULL: of a code"),
         text("code", "the code that nothing maps; NULL: of a field"),
-        column("orders", pa.int64(), "orders received with it, each version counted",
+        column("versions", pa.int64(), "versions of orders received with it",
                required=True),
         column("first_seen_at", MOMENT, "when it was first received; UTC", required=True),
         column("last_seen_at", MOMENT, "when it was last received; UTC", required=True),

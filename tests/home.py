@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from assets.pull import Pull
 from assets.sweeping import Swept
 from assets.workshop import Workshop
-from resources.accounts import Account
+from resources.accounts import Account, AccountSettings
 from resources.api import Clock
 from sandbox.server import Sandbox
 
@@ -30,6 +31,20 @@ def point_at(
     for name, value in box.environment().items():
         monkeypatch.setenv(name, value)
     return Workshop(clock=clock)
+
+
+def brightpearl_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Account:
+    """An account of a server that plays Brightpearl; every `Pulls` pulls it."""
+    settings = AccountSettings(
+        base_url=url,
+        timezone="Europe/London",
+        started_on=date(2026, 10, 1),
+        requests_per_minute=100_000,
+    )
+    names = {"app_ref": "REF", "account_token": "TOKEN"}
+    account = Account("brightpearl", "acme", settings, names)
+    monkeypatch.setattr(Pulls, "account", lambda *_: account)
+    return account
 
 
 class Pulls:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from assets.known import Landed
 from assets.pull import ReceivedNothing
 from assets.workshop import Workshop
 from pipelines.definitions import build_definitions
-from resources.accounts import Account, AccountSettings
 from resources.api import Incomplete
 from resources.errors import ApiError
 from tests.api_case import FakeClock
 from tests.document_bodies import body_of
-from tests.home import Pulls
+from tests.home import Pulls, brightpearl_at
 from tests.loopback import Answer, Loopback, Seen
 from tests.test_tastyigniter_odd_sites import Shop, numbers, serve  # noqa: F401
 
@@ -78,15 +76,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[S
 
         def start(site: Site) -> Pulls:
             server = servers.enter_context(Loopback(site.answer))
-            settings = AccountSettings(
-                base_url=server.url,
-                timezone="Europe/London",
-                started_on=date(2026, 10, 1),
-                requests_per_minute=100_000,
-            )
-            names = {"app_ref": "REF", "account_token": "TOKEN"}
-            account = Account("brightpearl", "acme", settings, names)
-            monkeypatch.setattr(Pulls, "account", lambda *_: account)
+            brightpearl_at(server.url, monkeypatch)
             return Pulls(Workshop(clock=FakeClock()))
 
         yield start

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ import pytest
 
 from assets.known import Landed
 from assets.workshop import Workshop
-from resources.accounts import Account, AccountSettings
 from resources.errors import ApiError
 from tests.document_bodies import body_of
-from tests.home import Pulls
+from tests.home import Pulls, brightpearl_at
 from tests.loopback import Answer, Loopback, Seen
 
 KEY = "brightpearl.acme"
@@ -77,15 +75,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
         def start(site: Site) -> Pulls:
             server = servers.enter_context(Loopback(site.answer))
-            settings = AccountSettings(
-                base_url=server.url,
-                timezone="Europe/London",
-                started_on=date(2026, 10, 1),
-                requests_per_minute=100_000,
-            )
-            names = {"app_ref": "REF", "account_token": "TOKEN"}
-            account = Account("brightpearl", "acme", settings, names)
-            monkeypatch.setattr(Pulls, "account", lambda *_: account)
+            brightpearl_at(server.url, monkeypatch)
             return Pulls(Workshop())
 
         yield start

@@ -38,11 +38,11 @@ def landed(source: str, *bodies: Any, first: int = 1) -> pa.Table:
 
 
 def noted(source: str, *bodies: Any) -> dict[tuple[str, str, str | None], tuple[int, str | None]]:
-    """(kind, field, JSON type) -> orders, example; without what is no drift."""
+    """(kind, field, JSON type) -> versions, example; without what is no drift."""
     scanner = Scanner(account_of(source))
     scanner.scan(landed(source, *bodies))
     return {
-        (row["kind"], row["field"], row["json_type"]): (row["orders"], row["example"])
+        (row["kind"], row["field"], row["json_type"]): (row["versions"], row["example"])
         for row in scanner.found().to_pylist()
         if row["kind"] != "settled_type"
     }
@@ -261,7 +261,7 @@ def _whole(workshop: Any) -> list[dict[str, Any]]:
 def _drift(workshop: Any) -> dict[tuple[Any, ...], tuple[int, str | None]]:
     names = ("source_system", "kind", "field", "json_type", "code")
     return {
-        tuple(row[name] for name in names): (row["orders"], row["example"])
+        tuple(row[name] for name in names): (row["versions"], row["example"])
         for row in _whole(workshop)
     }
 
@@ -276,9 +276,9 @@ def _unknown(workshop: Any) -> dict[str, set[str]]:
 
 
 def _folded(table: pa.Table) -> set[tuple[Any, ...]]:
-    """Kind, field, type and code -> orders, first and last landing sequence, over all batches."""
+    """Kind, field, type and code -> versions, first and last landing sequence, over all batches."""
     totals = table.group_by(["kind", "field", "json_type", "code"]).aggregate(
-        [("orders", "sum"), ("first_landing_seq", "min"), ("landing_seq", "max")]
+        [("versions", "sum"), ("first_landing_seq", "min"), ("landing_seq", "max")]
     )
     return {tuple(row.values()) for row in totals.to_pylist()}
 

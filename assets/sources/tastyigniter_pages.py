@@ -54,7 +54,6 @@ class Envelope(msgspec.Struct):
     """A reply in the JSON:API shape: an array of orders, or one order."""
 
     data: msgspec.Raw
-    meta: Any = None
 
 
 class Pagination(msgspec.Struct):
@@ -179,7 +178,8 @@ class Pages:
             )
         except ServerFault as fault:
             return self._around_lost(fault, begin, limit), ORDERS
-        self.announced = _total_in(reply)
+        told = _pagination_in(reply)
+        self.announced = told.total if told else None
         page = [listed(body, reply, self._api.account) for body in _orders_in(reply)]
         numbers = [each.number for each in page if each.number is not None]
         if numbers != sorted(numbers, reverse=self._newest_first):
@@ -237,14 +237,13 @@ def _orders_in(reply: Reply) -> list[msgspec.Raw]:
         raise _unreadable(f"is not a list of orders ({fault})", reply.url) from fault
 
 
-def _total_in(reply: Reply) -> int | None:
-    """The number of orders that `meta.pagination` announces."""
+def _pagination_in(reply: Reply) -> Pagination | None:
+    """What `meta.pagination` says; None where it is absent, as in several versions, or odd."""
     try:
-        meta = msgspec.json.decode(reply.body, type=Envelope).meta
-        total = meta["pagination"]["total"]
-    except (msgspec.MsgspecError, KeyError, TypeError):
+        told = msgspec.json.decode(reply.body, type=Paged, strict=False).meta.pagination
+    except msgspec.ValidationError:
         return None
-    return total if isinstance(total, int) and not isinstance(total, bool) else None
+    return told if 0 <= told.total <= MOST_ORDERS else None
 
 
 def order_in(reply: Reply) -> msgspec.Raw | None:
@@ -284,15 +283,13 @@ def lost(number: int | None) -> Listed:
 
 def _flaw(reply: Reply, begin: int, limit: int) -> str | None:
     """Why a page is not the one asked for: its reply tells of more orders than it holds."""
-    try:
-        envelope = msgspec.json.decode(reply.body, type=Paged, strict=False)
-        held = len(envelope.data)
-        told = envelope.meta.pagination
-    except msgspec.ValidationError:
-        return None  # a bare array tells nothing, and an odd reply is told of by its reader
+    told = _pagination_in(reply)
+    if told is None:
+        return None
+    held = len(_orders_in(reply))
     if held and told.current_page is not None and told.current_page != begin // limit + 1:
         return f"it is page {told.current_page}, not {begin // limit + 1}"
-    if held < limit and begin + held < told.total <= MOST_ORDERS:
+    if held < limit and begin + held < told.total:
         return f"it ends at order {begin + held} of {told.total}"
     return None
 
