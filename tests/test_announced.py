@@ -38,6 +38,8 @@ class Site:
     ids: list[int]
     short: int = 0
     """How many searches by createdOn still leave out the last order."""
+    doubled: int = 0
+    """How many searches by createdOn still have the first order in the last one's place."""
     silent: bool = False
     broken: bool = False
     searches: list[str] = field(default_factory=list)
@@ -55,6 +57,9 @@ class Site:
         if shown and self.short:
             self.short -= 1
             shown.pop()
+        if shown and self.doubled:
+            self.doubled -= 1
+            shown[-1] = shown[0]
         columns = [{"name": name} for name in ("orderId", "createdOn", "updatedOn")]
         metadata = {"columns": columns, "resultsAvailable": announced}
         first = int(dict(seen.query).get("firstResult", "1")) - 1
@@ -105,6 +110,24 @@ def test_a_short_listing_is_read_again(ask: Callable[[Site], Pulls]) -> None:
     pull = pulls.changes(KEY)
     assert ids(pulls) == {"1", "2", "3"}
     assert (pull.announced, pull.listed) == (3, 3)
+
+
+def test_a_listing_with_an_order_twice_and_another_never_is_read_again(
+    ask: Callable[[Site], Pulls],
+) -> None:
+    """As where rows have moved between two pages: there are as many as announced."""
+    pulls = ask(Site([1, 2, 3], doubled=2))
+    pull = pulls.changes(KEY)
+    assert ids(pulls) == {"1", "2", "3"}
+    assert (pull.announced, pull.listed) == (3, 3)
+
+
+def test_a_listing_that_stays_so_fails_and_says_both_numbers(ask: Callable[[Site], Pulls]) -> None:
+    pulls = ask(Site([1, 2, 3], doubled=100))
+    with pytest.raises(Incomplete, match="announces 3 orders but lists 2"):
+        pulls.changes(KEY)
+    (run,) = runs(pulls)
+    assert (run["outcome"], run["announced"], run["listed"]) == ("failed", 3, 2)
 
 
 def test_a_listing_that_stays_short_fails_and_moves_nothing(ask: Callable[[Site], Pulls]) -> None:
