@@ -49,5 +49,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[dev,spark]'
 	@touch $@
