@@ -40,10 +40,11 @@ REWRITE = "rewrite"
 
 @dataclass
 class Normalised:
-    """What a run made of raw records: versions of orders, order rows, held versions."""
+    """What a run made of raw records: versions of orders, their rows and parties, held versions."""
 
     orders: int = 0
     order_rows: int = 0
+    order_parties: int = 0
     quarantined: int = 0
     drift: set[Noted] = field(default_factory=set)
 
@@ -197,4 +198,5 @@ def _count(total: Normalised, mapped: Mapped) -> None:
     held = quarantine.filter(pc.field("is_held"))
     total.orders += mapped.count("orders")
     total.order_rows += mapped.count("order_rows")
+    total.order_parties += mapped.count("order_parties")
     total.quarantined += len(pc.unique(held["version_id"]))

@@ -155,6 +155,7 @@ class Puller:
         account = pull.account
         source = source_of(account.source)
         cursor = reached = self.ledger.cursor(account.key, CHANGES)
+        pull.window = (self._asked_until(account), None)
         until = Until(api, source.margin)
         for batch in source.changes(api, cursor, until):
             land(batch)
@@ -167,6 +168,11 @@ class Puller:
             self._refuse_silence(account)
         if reached is not None and reached != cursor:
             self.ledger.move_cursor(account.key, CHANGES, reached, pull.run_id, lease)
+
+    def _asked_until(self, account: Account) -> str:
+        """Up to when the last run that succeeded had asked; of the first, its `started_on`."""
+        before = self.ledger.last_window(account.key, CHANGES)
+        return before or account.settings.started_on.isoformat()
 
     def _refuse_silence(self, account: Account) -> None:
         """Raise ReceivedNothing for an account that never before received nothing.

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from assets.ingest import CANONICAL
 from assets.known import Landed
-from assets.presence import presence_metadata
+from assets.telling import presence_metadata
 from assets.pull import PRESENCE, Pull
 from assets.sources import SOURCES, source
 from assets.sweeping import SWEEP
