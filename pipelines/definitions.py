@@ -10,7 +10,7 @@ from itertools import chain
 
 import dagster as dg
 
-from assets import checks, ingest, publish
+from assets import ingest, publish
 from assets.sources import SOURCES
 from assets.workshop import Workshop
 from pipelines import jobs, maintenance, outbound, registration, schedules
@@ -31,7 +31,6 @@ def build_definitions(workshop: Workshop | None = None) -> dg.Definitions:
     ingested = [ingest.build(source, first_days.get(source)) for source in SOURCES]
     return dg.Definitions(
         assets=[*chain.from_iterable(ingested), publish.build()],
-        asset_checks=checks.build(),
         jobs=[*jobs.build(), *maintenance.build(), *outbound.build()],
         schedules=schedules.build(),
         sensors=[registration.build(), jobs.automation()],

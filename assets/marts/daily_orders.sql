@@ -1,4 +1,5 @@
 -- One row per account, order type, currency and order date; review registrations left out.
+-- key: source_system, source_account, order_type, currency, order_date
 -- order_date: civil date of placing, or where that is unknown the UTC date of creation; NULL: the
 --     source names neither
 -- source_system: name of the source
