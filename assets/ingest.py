@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from assets import presence, run_checks, telling
+from assets import presence, run_checks, source_checks, telling
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import Pull
@@ -27,7 +27,6 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 
 NORMALISE = "normalise"
 CANONICAL = ("orders", "order_rows", "order_parties")
-RAW = "raw"
 REGISTRATIONS = "registrations"
 """Asset of a source that takes orders: what it accepted, landed. The job that pushes tells of its
 materialisations, and nothing starts that job by itself."""
@@ -95,7 +94,7 @@ def _changes(source: Source) -> dg.AssetsDefinition:
                 yield run_checks.failed(source.name, key, fault)
                 raise
         yield dg.MaterializeResult(
-            metadata=telling.pull_metadata(pull) | telling.preview(workshop, account, RAW),
+            metadata=telling.pull_metadata(pull) | telling.landed(workshop.lake, [pull]),
             check_results=run_checks.passed(pull),
         )
 
@@ -129,7 +128,8 @@ def _history(source: Source, first_day: date) -> dg.AssetsDefinition:
                     for day in _each_day(first, last):
                         workshop.ledger.mark_day(account.key, day, context.run.run_id)
                     pulls.append(pull)
-        return dg.MaterializeResult(metadata=telling.pulls_metadata(pulls))
+        said = telling.pulls_metadata(pulls) | telling.landed(workshop.lake, pulls)
+        return dg.MaterializeResult(metadata=said)
 
     return history
 
@@ -173,12 +173,13 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{source.name}_canonical",
         specs=specs,
+        check_specs=source_checks.specs(source.name),
         partitions_def=accounts_of(source.name),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
     )
     def canonical(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         key = account_key(source.name, context.partition_key)
         with plainly():
             made = _normalise(workshop, key, context.run.run_id)
@@ -189,6 +190,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             }
         for table in CANONICAL:
             yield dg.MaterializeResult(asset_key=[source.name, table], metadata=told[table])
+        yield from source_checks.results(workshop, account, made)
 
     return canonical
 

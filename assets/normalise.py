@@ -46,6 +46,8 @@ class Normalised:
     order_rows: int = 0
     order_parties: int = 0
     quarantined: int = 0
+    after: int = 0
+    """It was made of what was landed after this landing sequence."""
     drift: set[Noted] = field(default_factory=set)
 
     @property
@@ -94,6 +96,7 @@ class Normaliser:
             if self._is_half_replayed:
                 return self._replace(mapper, lease)
             done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
+            total.after = done["orders"]
             last = self._lake.committed("raw", landing_stage(self._account))
             drift = self._drift_log(mapper, done["orders"])
             for chunk in self._chunks(done["orders"], last):

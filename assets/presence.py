@@ -48,6 +48,7 @@ def build(source: Source) -> dg.AssetsDefinition:
                 context.run.run_id,
                 accept_mass_deletion=config.accept_mass_deletion,
             )
-        return dg.MaterializeResult(metadata=telling.presence_metadata(pull))
+        said = telling.presence_metadata(pull) | telling.landed(workshop.lake, [pull])
+        return dg.MaterializeResult(metadata=said)
 
     return presence

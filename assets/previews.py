@@ -7,6 +7,7 @@ Numbers, dates, moments and booleans may be shown; a text only if its column is 
 column of text is not shown before somebody has judged it.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,12 +16,14 @@ from typing import Any
 import duckdb
 
 from resources.lake import AccountKey, Lake
-from schemas.canonical import PERSONAL
+from schemas.canonical import PARTITION_COLUMNS, PERSONAL
 
 ROWS = 5
 """Rows of a preview: it is stored with every materialisation."""
-COLUMNS = 8
+COLUMNS = 6
 """Columns of a preview of a mart: more do not fit beside one another."""
+MOST_CHARACTERS = 999
+"""Dagster 1.13 shows longer Markdown only on a click (`mdStr.length<1e3`, its web application)."""
 
 TEXTS = frozenset(
     {
@@ -35,13 +38,16 @@ TEXTS = frozenset(
 
 NEWEST = {
     "raw": ("order_key", "kind", "landing_seq", "fetched_at"),
-    "orders": ("order_key", "order_type", "placed_on", "currency", "gross_amount", "order_status",
-               "payment_status", "shipping_status"),
-    "order_rows": ("order_row_key", "row_kind", "sku", "quantity", "unit_price", "net_amount",
-                   "currency"),
+    "orders": ("order_key", "placed_on", "order_status", "payment_status", "currency",
+               "gross_amount"),
+    "order_rows": ("order_row_key", "row_kind", "sku", "quantity", "net_amount", "currency"),
     "order_parties": ("order_key", "role"),
 }  # fmt: skip
 """Columns shown of lake tables."""
+
+_ACCOUNT = "source_system || '.' || source_account"
+_TOO_LITTLE = {*PARTITION_COLUMNS, "is_sale", "is_purchase", "order_number"}
+"""Columns of marts that others beside them tell as well."""
 
 Shown = str | int | float | bool | None
 _PLAIN = ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DECIMAL", "DOUBLE", "DATE", "TIMESTAMP",
@@ -67,18 +73,46 @@ def of_mart(con: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Shown]]
     kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
     if name in NEWEST:
         return _records(relation.order("landing_seq DESC"), NEWEST[name])
-    shown = [column for column, kind in kinds.items() if may_show(name, column, kind)][:COLUMNS]
+    if set(PARTITION_COLUMNS) <= set(kinds):
+        relation = relation.project(f"{_ACCOUNT} AS account, *")
+        kinds = {"account": "VARCHAR", **kinds}
+    shown = [column for column, kind in kinds.items() if may_show(name, column, kind)]
+    shown = [column for column in shown if column not in _TOO_LITTLE][:COLUMNS]
     dated = next((column for column in shown if kinds[column] in ("DATE", "TIMESTAMP")), None)
     if dated is not None:
         relation = relation.order(f'"{dated}" DESC NULLS LAST')
     return _records(relation, shown) if shown else []
 
 
+def as_markdown(records: Sequence[dict[str, Shown]]) -> str:
+    """Records as a table in Markdown, of as many rows as are shown in place; needs one."""
+    names = list(records[0])
+    right = {name for name in names if isinstance(records[0][name], int | float)}
+    lines = [_line(names), _line(["--:" if name in right else "---" for name in names])]
+    for record in records:
+        lines.append(_line(["" if v is None else str(v) for v in record.values()]))
+        if sum(map(len, lines)) + len(lines) > MOST_CHARACTERS and len(lines) > _ONE_ROW:
+            return "\n".join(lines[:-1])
+    return "\n".join(lines)
+
+
+_ONE_ROW = 3
+"""Lines of a table of one row."""
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(_MARKUP.sub(' ', cell) for cell in cells)} |"
+
+
+_MARKUP = re.compile(r"[|<>`\[\]\s]+")
+"""What would make a value something else than a value in Markdown."""
+
+
 def may_show(table: str, column: str, kind: str) -> bool:
     """Whether a column of a table may be shown, being of this DuckDB type."""
     if column in PERSONAL.get(table, frozenset()):
         return False
-    return column in TEXTS or kind.startswith(_PLAIN)
+    return column in {"account", *TEXTS} or kind.startswith(_PLAIN)
 
 
 def _records(relation: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> list[dict[str, Shown]]:

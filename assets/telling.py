@@ -8,7 +8,7 @@ A number has the same name on every run and is told on every run, so that Dagste
 no gaps. No personal data is told.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,9 +19,15 @@ from assets.normalise import Normalised
 from assets.pull import Pull
 from assets.workshop import Workshop
 from resources.accounts import Account
+from resources.lake import Lake
+from resources.registrations import ACCEPTED, INTENDED, REFUSED, RELEASED, UNCERTAIN
 from schemas.canonical import LAKE
 
 Metadata = dict[str, Any]
+RAW = "raw"
+"""Lake table that pulls land in."""
+STATES = (INTENDED, ACCEPTED, REFUSED, UNCERTAIN, RELEASED)
+"""Of an order that is pushed."""
 
 
 def column_schema(table: str) -> dg.TableSchema:
@@ -59,7 +65,7 @@ def pull_metadata(pull: Pull) -> Metadata:
     }
 
 
-def pulls_metadata(pulls: Iterable[Pull]) -> Metadata:
+def pulls_metadata(pulls: Sequence[Pull]) -> Metadata:
     """What the windows of one backfill run say together: numbers added up, the window of all."""
     told = [pull_metadata(pull) for pull in pulls]
     if not told:
@@ -91,6 +97,11 @@ def presence_metadata(pull: Pull) -> Metadata:
     }
 
 
+def registrations_metadata(counts: Mapping[str, int]) -> Metadata:
+    """What a push says of itself: how many of its orders are in which state, none left out."""
+    return {state: counts.get(state, 0) for state in STATES}
+
+
 def normalised_metadata(
     workshop: Workshop, account: Account, table: str, made: Normalised
 ) -> Metadata:
@@ -107,19 +118,19 @@ def normalised_metadata(
         "quarantined": made.quarantined,
         **made.drift_counts,
         "dagster/partition_row_count": sum(file.rows for file in files),
-        **preview(workshop, account, table),
+        **(_preview(workshop.lake, account, table) if written[table] else {}),
     }
 
 
-def preview(workshop: Workshop, account: Account, table: str) -> Metadata:
-    """The newest rows of an account's lake table, without personal data; empty for no rows."""
-    found = previews.newest(workshop.lake, table, (account.source, account.name))
-    return {"preview": as_table(found)} if found else {}
+def landed(lake: Lake, pulls: Sequence[Pull]) -> Metadata:
+    """The newest of what pulls landed, without personal data; empty where they landed nothing."""
+    found = [pull for pull in pulls if pull.counts.new or pull.counts.changed]
+    return _preview(lake, found[-1].account, RAW) if found else {}
 
 
-def as_table(records: Iterable[dict[str, previews.Shown]]) -> dg.TableMetadataValue:
-    """Records as a table in the UI: shown in place, while long Markdown hides behind a link."""
-    return dg.MetadataValue.table([dg.TableRecord(dict(record)) for record in records])
+def _preview(lake: Lake, account: Account, table: str) -> Metadata:
+    found = previews.newest(lake, table, (account.source, account.name))
+    return {"preview": dg.MetadataValue.md(previews.as_markdown(found))} if found else {}
 
 
 def _window(pull: Pull) -> Metadata:

@@ -14,7 +14,7 @@ import dagster as dg
 import duckdb
 
 from assets import charts, previews
-from assets.telling import Metadata, as_table
+from assets.telling import Metadata
 from resources.warehouse import Publication
 
 HELD_BACK = "held_back"
@@ -59,7 +59,7 @@ def published_metadata(
     if publication.faults:
         said[HELD_BACK] = held_back(publication)
     if rows := previews.of_mart(con, name):
-        said["preview"] = as_table(rows)
+        said["preview"] = dg.MetadataValue.md(previews.as_markdown(rows))
     if picture := charts.picture(con, name, log):
         said["chart"] = dg.MetadataValue.md(picture)
     return said
