@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from datetime import time as clock_time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from assets.known import Landed
 from assets.landing import Counts, Landing
@@ -171,8 +173,9 @@ class Puller:
 
     def _asked_until(self, account: Account) -> str:
         """Up to when the last run that succeeded had asked; of the first, its `started_on`."""
-        before = self.ledger.last_window(account.key, CHANGES)
-        return before or account.settings.started_on.isoformat()
+        settings = account.settings
+        began = datetime.combine(settings.started_on, clock_time.min, ZoneInfo(settings.timezone))
+        return self.ledger.last_window(account.key, CHANGES) or began.isoformat()
 
     def _refuse_silence(self, account: Account) -> None:
         """Raise ReceivedNothing for an account that never before received nothing.
