@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pyarrow as pa
@@ -86,8 +85,8 @@ def test_numbers_have_the_same_names_on_every_run(scene: Scene) -> None:
 
 def test_a_run_of_changes_says_from_when_to_when(scene: Scene) -> None:
     (first, _), (second, _) = scene.ran
-    settings = scene.workshop.accounts.get(ACCOUNT).settings
-    midnight = datetime.combine(settings.started_on, time(), ZoneInfo(settings.timezone))
+    account = scene.workshop.accounts.get(ACCOUNT)
+    midnight = datetime.combine(account.settings.started_on, time(), account.zone)
     assert first.metadata["changes"]["window_from"] == midnight.timestamp()
     assert second.metadata["changes"]["window_from"] == first.metadata["changes"]["window_to"]
     assert second.metadata["changes"]["window_to"] > second.metadata["changes"]["window_from"]
