@@ -14,7 +14,7 @@ import dagster as dg
 from assets import checks, ingest, publish
 from assets.sources import SOURCES
 from assets.workshop import Workshop
-from pipelines import jobs, maintenance, outbound, registration, schedules
+from pipelines import alerts, jobs, maintenance, outbound, registration, schedules
 from resources.accounts import Account, Accounts
 from resources.errors import ConfigurationError
 from resources.service import Service
@@ -39,7 +39,7 @@ def build_definitions(workshop: Workshop | None = None) -> dg.Definitions:
         asset_checks=checks.build(),
         jobs=[*jobs.build(), *maintenance.build(), *outbound.build()],
         schedules=schedules.build(service),
-        sensors=[registration.build(), *jobs.automation()],
+        sensors=[registration.build(), alerts.build(), *jobs.automation()],
         resources={"workshop": workshop},
         executor=dg.in_process_executor,
         loggers={"console": dg.LoggerDefinition(quiet)},
