@@ -21,8 +21,8 @@
 -- shipped_at_basis: as allocated_at_basis
 -- delivered_at_utc: when it first arrived; UTC
 -- delivered_at_basis: as allocated_at_basis
--- hours_to_allocated: hours, of whole minutes, from placed_at_utc to allocated_at_utc; NULL also
---     where the source has it allocated before it was placed
+-- hours_to_allocated: hours, by the minute, from placed_at_utc to allocated_at_utc; NULL also where
+--     the source has it allocated before it was placed
 -- hours_to_shipped: the same to shipped_at_utc
 -- hours_to_delivered: the same to delivered_at_utc
 WITH sales AS (
@@ -68,6 +68,7 @@ reached AS (
         s.order_key,
         s.code,
         s.valid_from_utc,
+        o.business_at,
         CASE
             WHEN s.valid_from_basis = 'source_event' THEN s.valid_from_basis
             WHEN s.previous_code IN ('not_allocated', 'partially_allocated')
@@ -89,31 +90,43 @@ reached AS (
 dated AS (
     SELECT
         r.order_key,
-        MAX(CASE WHEN r.code = 'allocated' THEN r.basis END) AS allocated_at_basis,
-        MAX(CASE WHEN r.code = 'shipped' THEN r.basis END) AS shipped_at_basis,
-        MAX(CASE WHEN r.code = 'delivered' THEN r.basis END) AS delivered_at_basis,
-        MAX(CASE WHEN r.code = 'allocated' AND r.basis <> 'unknown' THEN r.valid_from_utc END)
-            AS allocated_at_utc,
-        MAX(CASE WHEN r.code = 'shipped' AND r.basis <> 'unknown' THEN r.valid_from_utc END)
-            AS shipped_at_utc,
-        MAX(CASE WHEN r.code = 'delivered' AND r.basis <> 'unknown' THEN r.valid_from_utc END)
-            AS delivered_at_utc
+        r.code,
+        r.basis,
+        CASE WHEN r.basis <> 'unknown' THEN r.valid_from_utc END AS reached_at,
+        CASE
+            WHEN r.basis <> 'unknown' AND r.valid_from_utc >= r.business_at
+                THEN CAST(
+                    60 * (
+                        24 * EXTRACT(
+                            DAY FROM (
+                                CAST(CAST(r.valid_from_utc AS DATE) AS TIMESTAMP)
+                                - CAST(CAST(r.business_at AS DATE) AS TIMESTAMP)
+                            )
+                        )
+                        + EXTRACT(HOUR FROM r.valid_from_utc)
+                        - EXTRACT(HOUR FROM r.business_at)
+                    )
+                    + EXTRACT(MINUTE FROM r.valid_from_utc)
+                    - EXTRACT(MINUTE FROM r.business_at) AS DOUBLE
+                ) / 60
+        END AS hours
     FROM reached AS r
-    GROUP BY
-        r.order_key
 ),
-spans AS (
+told AS (
     SELECT
         d.order_key,
-        CASE WHEN d.allocated_at_utc >= o.business_at THEN d.allocated_at_utc - o.business_at END
-            AS to_allocated,
-        CASE WHEN d.shipped_at_utc >= o.business_at THEN d.shipped_at_utc - o.business_at END
-            AS to_shipped,
-        CASE WHEN d.delivered_at_utc >= o.business_at THEN d.delivered_at_utc - o.business_at END
-            AS to_delivered
+        MAX(CASE WHEN d.code = 'allocated' THEN d.reached_at END) AS allocated_at_utc,
+        MAX(CASE WHEN d.code = 'allocated' THEN d.basis END) AS allocated_at_basis,
+        MAX(CASE WHEN d.code = 'allocated' THEN d.hours END) AS hours_to_allocated,
+        MAX(CASE WHEN d.code = 'shipped' THEN d.reached_at END) AS shipped_at_utc,
+        MAX(CASE WHEN d.code = 'shipped' THEN d.basis END) AS shipped_at_basis,
+        MAX(CASE WHEN d.code = 'shipped' THEN d.hours END) AS hours_to_shipped,
+        MAX(CASE WHEN d.code = 'delivered' THEN d.reached_at END) AS delivered_at_utc,
+        MAX(CASE WHEN d.code = 'delivered' THEN d.basis END) AS delivered_at_basis,
+        MAX(CASE WHEN d.code = 'delivered' THEN d.hours END) AS hours_to_delivered
     FROM dated AS d
-    JOIN sales AS o
-        ON o.order_key = d.order_key
+    GROUP BY
+        d.order_key
 )
 SELECT
     o.order_key,
@@ -125,20 +138,15 @@ SELECT
     o.business_date AS order_date,
     o.business_at AS placed_at_utc,
     o.business_at_basis AS placed_at_basis,
-    d.allocated_at_utc,
-    d.allocated_at_basis,
-    d.shipped_at_utc,
-    d.shipped_at_basis,
-    d.delivered_at_utc,
-    d.delivered_at_basis,
-    CAST(24 * EXTRACT(DAY FROM p.to_allocated) + EXTRACT(HOUR FROM p.to_allocated) AS DOUBLE)
-        + CAST(EXTRACT(MINUTE FROM p.to_allocated) AS DOUBLE) / 60 AS hours_to_allocated,
-    CAST(24 * EXTRACT(DAY FROM p.to_shipped) + EXTRACT(HOUR FROM p.to_shipped) AS DOUBLE)
-        + CAST(EXTRACT(MINUTE FROM p.to_shipped) AS DOUBLE) / 60 AS hours_to_shipped,
-    CAST(24 * EXTRACT(DAY FROM p.to_delivered) + EXTRACT(HOUR FROM p.to_delivered) AS DOUBLE)
-        + CAST(EXTRACT(MINUTE FROM p.to_delivered) AS DOUBLE) / 60 AS hours_to_delivered
+    t.allocated_at_utc,
+    t.allocated_at_basis,
+    t.shipped_at_utc,
+    t.shipped_at_basis,
+    t.delivered_at_utc,
+    t.delivered_at_basis,
+    t.hours_to_allocated,
+    t.hours_to_shipped,
+    t.hours_to_delivered
 FROM sales AS o
-LEFT JOIN dated AS d
-    ON d.order_key = o.order_key
-LEFT JOIN spans AS p
-    ON p.order_key = o.order_key
+LEFT JOIN told AS t
+    ON t.order_key = o.order_key
