@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash_scene import DAYS, IS_NIGHTLY, KEY, Scene, edit_some, open_scene
+from tests.crash_scene import DAYS, KEY, Scene, edit_some, open_scene
 from tests.crashing import KILLED, Moment
+from tests.home import IS_NIGHTLY
 
 WRITE = "resources.lake:write_deltalake"
 APPEND = "resources.lake:Lake.append"
