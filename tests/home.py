@@ -21,6 +21,7 @@ from resources.api import Clock
 from sandbox.server import Sandbox
 
 IS_NIGHTLY = bool(os.environ.get("ORDERLOOM_NIGHTLY"))
+"""Whether to try more than a test run has time for: `make nightly`."""
 
 
 def point_at(
