@@ -237,6 +237,11 @@ MACROS: dict[str, str] = {
     "status_believed_on": "What was held to be true at a moment, by what had been received until "
     "then: one row per order and status dimension. What is received later changes none of it. "
     "SELECT * FROM status_believed_on(TIMESTAMP '2026-11-01 12:00')." + _MOMENT,
+    "changes_between": "What was held of an order at the second moment and not at the first, by "
+    "what had been received: one row per order and status dimension, amount, currency, row_count "
+    "or is_deleted that differs, and one (`order`) per order that was not known before. before and "
+    "after are texts. SELECT * FROM changes_between(DATE '2026-11-01', DATE '2026-11-02')."
+    + _MOMENT,
 }
 """Macros of the published file that answer like tables, and what they answer."""
 
@@ -277,6 +282,7 @@ SUPERSEDED = pa.schema(
         column("last_seen_at", MOMENT, "when this version was received; UTC", required=True),
         text("run_id", "the run that landed this version", required=True),
         column("is_deleted", pa.bool_(), "true: this version is a tombstone", required=True),
+        *(LAKE["orders"].field(n) for n in ("currency", "net_amount", "gross_amount", "row_count")),
         column("status_events", pa.list_(_STATUS_EVENT), "the events of this version that say "
                "since when a status holds; NULL: none"),
         *(
