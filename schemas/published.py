@@ -245,6 +245,15 @@ MACROS: dict[str, str] = {
 }
 """Macros of the published file that answer like tables, and what they answer."""
 
+MACRO_COLUMNS: dict[str, str] = {
+    "received_at": "when the version that says so was received; UTC",
+    "what": "order (not known before), a status dimension, currency, net_amount, gross_amount, "
+    "row_count or is_deleted",
+    "before": "what was held of it at the first moment, as text; amounts as received",
+    "after": "what was held of it at the second moment, as text",
+}
+"""Columns of those answers that no published table has, and what they mean."""
+
 PUBLICATION = pa.schema(
     [
         text("source_system", "name of the source", required=True),

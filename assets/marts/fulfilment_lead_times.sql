@@ -13,9 +13,10 @@
 -- placed_at_basis: placed_at, placed_on (the first moment of that day in the account's zone, the
 --     source naming no more: hours are up to 24 too many), created_at (not known when placed)
 -- allocated_at_utc: when all its stock was first set aside; UTC
--- allocated_at_basis: on what it rests: source_event, source_updated, observed (in each case the
---     change happened then at the latest, and after the version before was received: see
---     order_status_history), unknown (reached, nobody knows when); NULL: not reached
+-- allocated_at_basis: on what it rests: source_event (the source says when), source_updated,
+--     source_created, observed (it happened then at the latest, after the version before was
+--     received or within an hour of placing; see order_status_history), unknown (reached, nobody
+--     knows when); NULL: not reached
 -- shipped_at_utc: when all of it was first sent; UTC; NULL also where it was seen delivered, never
 --     shipped
 -- shipped_at_basis: as allocated_at_basis
