@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import duckdb
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
+
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+"""Values for ? or for $name in a query."""
 
 __all__ = [
     "AccountReference",
@@ -164,17 +167,25 @@ class Warehouse:
             con.execute("SET TimeZone = 'UTC'")
             return con
 
-    def read(self, sql: str) -> pd.DataFrame:
+    def read(self, sql: str, parameters: Parameters = None) -> pd.DataFrame:
         """The answer to a query as pandas, in Arrow types: amounts stay exact decimals."""
         import pandas as pd
 
-        frame: pd.DataFrame = self.read_arrow(sql).to_pandas(types_mapper=pd.ArrowDtype)
+        table = self.read_arrow(sql, parameters)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
-    def read_arrow(self, sql: str) -> pa.Table:
+    def read_arrow(self, sql: str, parameters: Parameters = None) -> pa.Table:
         """The answer to a query as an Arrow table. Raises WarehouseError for SQL that fails."""
-        with self.open() as con, self._plainly():
-            return con.execute(sql).to_arrow_table()
+        with self.open() as con:
+            try:
+                return con.execute(sql, parameters).to_arrow_table()
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    error_line(error),
+                    str(self.path),
+                    "DESCRIBE orders shows the columns, SHOW TABLES the tables",
+                ) from error
 
     def row_counts(self) -> dict[str, int]:
         """Number of rows of every published table."""
@@ -259,14 +270,39 @@ class Warehouse:
             ) from error
 
 
+def error_line(error: duckdb.Error) -> str:
+    """What DuckDB says of a query that fails, in one line, without the query."""
+    return " ".join(str(error).partition("LINE 1:")[0].split())[:500]
+
+
 def open_marts(places: Places) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the newest file of a home; see `Warehouse.open`."""
     return Warehouse(places).open()
 
 
-def read(sql: str) -> pd.DataFrame:
-    """The answer of the marts that the environment names, as pandas; see `Warehouse.read`."""
-    return Warehouse(Places.from_environment()).read(sql)
+@overload
+def read(
+    sql: str, parameters: Parameters = ..., *, arrow: Literal[False] = ...
+) -> pd.DataFrame: ...
+
+
+@overload
+def read(sql: str, parameters: Parameters = ..., *, arrow: Literal[True]) -> pa.Table: ...
+
+
+def read(
+    sql: str, parameters: Parameters = None, *, arrow: bool = False
+) -> pd.DataFrame | pa.Table:
+    """The answer of the marts of ORDERLOOM_HOME (default ./var), as pandas or as an Arrow table.
+
+    pandas columns have Arrow types (`pd.ArrowDtype`), so that in both amounts are exact decimals,
+    days are dates, moments timestamps in UTC, and NULL is not NaN. `parameters` fill `?` or `$name`
+    in the SQL. Every call opens the newest file and closes it again.
+
+    Raises WarehouseError where nothing is published yet, and for SQL that fails.
+    """
+    warehouse = Warehouse(Places.from_environment())
+    return (warehouse.read_arrow if arrow else warehouse.read)(sql, parameters)
 
 
 def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Publication:
