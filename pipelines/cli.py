@@ -194,7 +194,10 @@ def compact() -> None:
 
 @main.command()
 def status() -> None:
-    """Show each account: last success, last problem, how far it has come."""
+    """Show each account: last success, last problem, how far it has come.
+
+    Exit code 1 where the last run of an account failed, or an account is stale.
+    """
     from pipelines.status import show
 
     sys.exit(show())
