@@ -14,7 +14,7 @@ from schemas.canonical import CUSTOM_FIELD, EVENT, INVOICE, LAKE, TOTAL
 from schemas.fields import MOMENT, TEXT, column, text
 from schemas.status import DIMENSIONS
 
-PUBLISHED_VERSION = 2
+PUBLISHED_VERSION = 3
 """Version of the tables on this page. A file of another version is built anew from the lake."""
 
 HISTORY_DIMENSIONS: dict[str, str] = {
@@ -148,9 +148,14 @@ _DIM_ACCOUNT = pa.schema(
         column("started_on", pa.date32(), "first day of which orders are asked for"),
         column("paused", pa.bool_(), "true: not asked any more, its orders stay as they were",
                required=True),
-        column("last_success_at", MOMENT, "when its newest successful run finished; UTC"),
+        column("last_success_at", MOMENT, "when its newest successful run finished; UTC; up to an "
+               "hour older than the truth, since a run that brings nothing makes no new file"),
         column("last_failure_at", MOMENT, "when its newest failed run finished; UTC"),
-        text("last_error", "why that run failed, in one line"),
+        text("last_error", "why that run failed, in one line; NULL: a run has succeeded since"),
+        column("stale_after_hours", pa.float64(), "hours without a successful run after which the "
+               "account counts as stale; NULL: the account is no longer in accounts.toml"),
+        column("stale_at", MOMENT, "last_success_at and those hours: if this is past, the account "
+               "is stale; UTC; NULL: no run of it ever succeeded"),
     ]
 )  # fmt: skip
 
