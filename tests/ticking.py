@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import dagster as dg
@@ -35,9 +36,12 @@ _LOADED = Path(__file__).with_name("loaded.py")
 _LOGGER = logging.getLogger("tests.ticking")
 
 
+@dataclass
 class _InThisProcess(WorkspaceLoadTarget):
+    file: Path
+
     def create_origins(self) -> Sequence[CodeLocationOrigin]:
-        target = LoadableTargetOrigin(executable_path=sys.executable, python_file=str(_LOADED))
+        target = LoadableTargetOrigin(executable_path=sys.executable, python_file=str(self.file))
         return [InProcessCodeLocationOrigin(target, location_name="orderloom")]
 
 
@@ -88,5 +92,8 @@ def serving(accounts: Accounts) -> Iterator[Service]:
         # Dagster reads deprecated properties itself when it makes snapshots.
         warnings.simplefilter("ignore", DeprecationWarning)
         register(instance, accounts)
-        with create_test_daemon_workspace_context(_InThisProcess(), instance) as workspace:
+        # Dagster keeps what it loaded by path: each home has a path of its own.
+        loaded = places.home / _LOADED.name
+        copyfile(_LOADED, loaded)
+        with create_test_daemon_workspace_context(_InThisProcess(loaded), instance) as workspace:
             yield Service(places, instance, workspace)
