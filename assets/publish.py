@@ -13,6 +13,7 @@ from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.partitions import plainly
 from assets.reference import reference
+from assets.run_tags import mark
 from assets.sources import SOURCES
 from assets.workshop import Workshop
 from resources.warehouse import Publication
@@ -21,6 +22,7 @@ TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
 """Published tables that are shown as assets beside the marts."""
 
 
+PUBLISH = "publish"
 HELD_BACK = "held_back"
 """Under this name a publication says which accounts' new versions it left out, and why."""
 
@@ -60,6 +62,7 @@ def build() -> dg.AssetsDefinition:
         config: PublishConfig,
         workshop: dg.ResourceParam[Workshop],
     ) -> Iterator[dg.MaterializeResult[None]]:
+        mark(context, PUBLISH)
         with plainly():
             made = workshop.warehouse.publish(MARTS, reference(workshop), rebuild=config.rebuild)
         if not made.published:

@@ -87,6 +87,10 @@ class Freshness:
     is_failing: bool = field(default=False, compare=False)
     """Whether the newest run that has ended failed: by the order of runs, not by the clock."""
 
+    def stale_at(self, hours: float) -> datetime | None:
+        """From when on the account is stale, after so many hours; None: nothing ever succeeded."""
+        return None if self.last_success is None else self.last_success + timedelta(hours=hours)
+
 
 class Ledger:
     """The ledger at one URL. Thread safe, and safe among processes. All moments are UTC.
@@ -312,6 +316,18 @@ class Ledger:
                 if failed:
                     of_account["error"] = row.error
         return {account: Freshness(**values) for account, values in sorted(found.items())}
+
+    def failing_since(self, account: str, kind: str = "changes") -> datetime | None:
+        """When the first of the runs failed that have failed in a row until now; None: none has."""
+        place = func.coalesce(runs.c.ordinal, 0)
+        of_kind = and_(runs.c.account == account, runs.c.kind == kind)
+        succeeded = select(func.max(place)).where(of_kind, runs.c.outcome == "succeeded")
+        later = place > func.coalesce(succeeded.scalar_subquery(), -1)
+        query = select(func.min(runs.c.finished_at)).where(
+            of_kind, runs.c.outcome == "failed", later
+        )
+        with self._store.reading() as connection:
+            return connection.execute(query).scalar()
 
     def mark_day(self, account: str, day: date, run_id: str | None = None) -> None:
         """Note that a day, a civil date in the account's zone, has been backfilled."""

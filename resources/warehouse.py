@@ -1,8 +1,9 @@
 """Builds and publishes marts.duckdb, and opens it for reading.
 
 Belongs here: what is pending, whether the last file can be brought up to date, when to hold an
-account back. Does not belong here: filling tables (`resources/warehouse_build.py`), files and the
-symlink (`resources/publication.py`), mart SQL (`assets/marts`).
+account back. Does not belong here: filling tables (`resources/warehouse_build.py`), what is known
+of accounts (`resources/warehouse_accounts.py`), files and the symlink
+(`resources/publication.py`), mart SQL (`assets/marts`).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -22,6 +23,13 @@ from resources import publication
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
 from resources.places import Places
+from resources.warehouse_accounts import (
+    AccountReference,
+    Reference,
+    Shown,
+    is_outdated,
+    rows_of,
+)
 from resources.warehouse_build import Build, Mart, layout
 from resources.warehouse_plan import Plan, Published, Reach, make_plan, without
 
@@ -43,42 +51,6 @@ __all__ = [
     "open_marts",
     "read",
 ]
-
-
-@dataclass(frozen=True)
-class AccountReference:
-    """What is known of an account beside its orders. Moments are UTC."""
-
-    source_system: str
-    source_account: str
-    timezone: str | None = None
-    currency: str | None = None
-    started_on: date | None = None
-    paused: bool = False
-    last_success_at: datetime | None = None
-    last_failure_at: datetime | None = None
-    last_error: str | None = None
-
-    @property
-    def settings(self) -> tuple[object, ...]:
-        """What only the owner of accounts.toml changes."""
-        return (
-            self.source_system,
-            self.source_account,
-            self.timezone,
-            self.currency,
-            self.started_on,
-            self.paused,
-        )
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What is published beside the orders."""
-
-    accounts: Sequence[AccountReference] = ()
-    runs: Sequence[Mapping[str, Any]] = ()
-    """Records of the columns of `runs` in schemas/published.py; moments zoned."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +121,9 @@ class Warehouse:
 
         A new file is built beside the live one, checked, flushed and put in its place. Nothing
         happens where nothing is new in the lake, the marts and the accounts' settings: runs alone
-        make no new file. The new versions of accounts in `held_back`, and of accounts whose rows
-        fail the checks, wait for a later publication. Another process that publishes is waited for.
+        make no new file, unless what it says of an account's freshness is out of date. The new
+        versions of accounts in `held_back`, and of accounts whose rows fail the checks, wait for a
+        later publication. Another process that publishes is waited for.
 
         Raises WarehouseError: a mart that fails, a fault in what was published before, no room;
         LakeError: a lake that cannot be read. The live file stays in every case.
@@ -164,7 +137,13 @@ class Warehouse:
             if found is not None and (found.layout != marks[0] or found.is_bloated):
                 rebuild = True
             plan = make_plan(lake, found, rebuild=rebuild, held_back=held_back)
-            if plan.base and not plan.steps and plan.base.fingerprint == marks[1]:
+            is_current = plan.base and plan.base.fingerprint == marks[1]
+            if (
+                plan.base
+                and is_current
+                and not plan.steps
+                and not is_outdated(plan.base.accounts, reference)
+            ):
                 return _report(started, plan, plan.base.path, None)
             while True:
                 building = publication.unfinished(self.path, publication.new_id(self.path))
@@ -232,11 +211,21 @@ class Warehouse:
                     "SELECT source_system, source_account, orders_seq, quarantine_seq, generation,"
                     " drift_seq FROM orderloom.publication"
                 ).fetchall()
+                shown = con.execute(
+                    "SELECT source_system, source_account, last_success_at, last_error"
+                    " FROM dim_account"
+                ).fetchall()
         except (duckdb.Error, IndexError):
             return None
         reaches = {(system, account): Reach(*reach) for system, account, *reach in rows}
         layout_hash, fingerprint, orders, order_rows, size = build
-        return Published(file, layout_hash, fingerprint, orders, order_rows, size, reaches)
+        accounts = {
+            (system, account): Shown.in_file(success, error)
+            for system, account, success, error in shown
+        }
+        return Published(
+            file, layout_hash, fingerprint, orders, order_rows, size, reaches, accounts
+        )
 
     def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
         """Build one file; without marts, and not to be published, where there are faults."""
@@ -251,7 +240,7 @@ class Warehouse:
                 touched, _count(con, "orders"), _count(con, "order_rows"), build.faults()
             )
             if not built.faults:
-                build.derive(_accounts(content.reference, plan.reaches), content.reference.runs)
+                build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
                 build.make(content.marts)
                 con.execute("CHECKPOINT")
                 size = building.stat().st_size
@@ -330,16 +319,6 @@ def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Pub
         is_rebuilt=plan.base is None,
         seconds=time.monotonic() - started,
     )
-
-
-def _accounts(reference: Reference, reaches: Mapping[AccountKey, Reach]) -> list[dict[str, Any]]:
-    """Rows of dim_account; an account that is no longer in accounts.toml counts as paused."""
-    known = {(each.source_system, each.source_account): each for each in reference.accounts}
-    gone = (AccountReference(*account, paused=True) for account in reaches if account not in known)
-    return [
-        {**asdict(each), "account": f"{each.source_system}.{each.source_account}"}
-        for each in (*known.values(), *gone)
-    ]
 
 
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:
