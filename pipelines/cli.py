@@ -227,6 +227,14 @@ def query(
 
 
 @main.command()
+def shell() -> None:
+    """Open DuckDB's prompt on the published marts, read-only."""
+    from pipelines.shell import start
+
+    start()
+
+
+@main.command()
 def doctor() -> None:
     """Check configuration, credentials, reachability and clock, without pulling anything."""
     from pipelines.doctor import examine
