@@ -177,11 +177,16 @@ def replay(accounts: tuple[str, ...]) -> None:
 
 
 @main.command()
-def rebuild() -> None:
+@click.option(
+    "--accept-unlike-before",
+    is_flag=True,
+    help="Publish also where orders are gone or amounts changed beyond belief: somebody looked.",
+)
+def rebuild(*, accept_unlike_before: bool) -> None:
     """Build the marts afresh from the lake."""
     from pipelines.commands import rebuild as work
 
-    sys.exit(work())
+    sys.exit(work(accept_unlike_before=accept_unlike_before))
 
 
 @main.command()

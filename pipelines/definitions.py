@@ -11,7 +11,7 @@ from itertools import chain
 
 import dagster as dg
 
-from assets import checks, ingest, publish
+from assets import ingest, publish
 from assets.sources import SOURCES
 from assets.workshop import Workshop
 from pipelines import alerts, housekeeping, jobs, maintenance, outbound, registration, schedules
@@ -35,11 +35,9 @@ def build_definitions(workshop: Workshop | None = None) -> dg.Definitions:
     first_days = _first_days(accounts or ())
     ingested = [ingest.build(source, first_days.get(source)) for source in SOURCES]
     assets = [*chain.from_iterable(ingested), publish.build()]
-    asset_checks = checks.build()
-    checked = [key for each in (*assets, *asset_checks) for key in each.check_keys]
+    checked = [key for each in assets for key in each.check_keys]
     return dg.Definitions(
         assets=assets,
-        asset_checks=asset_checks,
         jobs=[
             *jobs.build(),
             *maintenance.build(),

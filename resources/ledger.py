@@ -287,6 +287,17 @@ class Ledger:
         idle, others = now - timedelta(days=idle_days), now - timedelta(days=any_days)
         return forget_runs(self._store, idle, others)
 
+    def last_window(self, account: str, kind: str) -> str | None:
+        """The end of the window of an account's newest successful run of a kind, as text."""
+        query = (
+            select(runs.c.window_to)
+            .where(runs.c.account == account, runs.c.kind == kind, runs.c.outcome == "succeeded")
+            .order_by(func.coalesce(runs.c.ordinal, 0).desc(), runs.c.finished_at.desc())
+            .limit(1)
+        )
+        with self._store.reading() as connection:
+            return connection.execute(query).scalar()
+
     def newest_runs(self, kind: str) -> list[dict[str, Any]]:
         """Of every account its newest run of a kind that has ended, by account."""
         place = func.row_number().over(
