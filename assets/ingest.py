@@ -15,8 +15,10 @@ import dagster as dg
 from assets import presence, run_checks, source_checks, telling
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
-from assets.pull import Pull
+from assets.pull import CHANGES, HISTORY, Pull
 from assets.push import PUSH
+from assets.run_tags import mark
+from assets.run_tags import tags as tags
 from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE, SWEEP
@@ -44,15 +46,6 @@ def days_of(source: str, first_day: date) -> dg.MultiPartitionsDefinition:
     """Account by civil day."""
     days = dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), end_offset=1)
     return dg.MultiPartitionsDefinition({ACCOUNT: accounts_of(source), DAY: days})
-
-
-def tags(source: str, account: str, kind: str) -> dict[str, str]:
-    """Run tags that filter the runs page and limit what runs side by side."""
-    return {
-        "orderloom/source": source,
-        "orderloom/account": account_key(source, account),
-        "orderloom/kind": kind,
-    }
 
 
 def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefinition]:
@@ -84,6 +77,7 @@ def _changes(source: Source) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         key = account_key(source.name, context.partition_key)
+        mark(context, CHANGES, source.name, [context.partition_key])
         with plainly():
             account = workshop.active(key)
             if PUSH in source.ways:  # what a push that died left accepted but not landed
@@ -118,8 +112,10 @@ def _history(source: Source, first_day: date) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> dg.MaterializeResult[None]:
         pulls: list[Pull] = []
+        by_account = _days_by_account(context.partition_keys)
+        mark(context, HISTORY, source.name, [name for name, _ in by_account])
         with plainly():
-            for name, days in _days_by_account(context.partition_keys):
+            for name, days in by_account:
                 account = workshop.active(account_key(source.name, name))
                 for first, last in windows(days):
                     pull = workshop.puller.history(
@@ -153,6 +149,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
         landed.append(dg.AssetKey([source.name, PRESENCE]))
     if PUSH in source.ways:
         landed.append(dg.AssetKey([source.name, REGISTRATIONS]))
+    # On one table: all of them run together, and Dagster keeps every evaluation for a month.
     condition = (
         dg.AutomationCondition.any_deps_updated().since_last_handled()
         & ~dg.AutomationCondition.in_progress()
@@ -162,7 +159,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             key=[source.name, table],
             deps=landed,
             group_name=source.name,
-            automation_condition=condition,
+            automation_condition=condition if table == CANONICAL[0] else None,
             kinds={"deltalake"},
             description=f"Lake table `{table}`: every version of {source.title}'s orders.",
             metadata={"dagster/column_schema": telling.column_schema(table)},
@@ -181,6 +178,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         key = account_key(source.name, context.partition_key)
+        mark(context, NORMALISE, source.name, [context.partition_key])
         with plainly():
             made = _normalise(workshop, key, context.run.run_id)
             account = workshop.accounts.get(key)

@@ -65,7 +65,7 @@ _MISSING = {
     "data_quality": "SELECT source_system, source_account, account FROM dim_account"
     " ANTI JOIN data_quality USING (source_system, source_account)",
 }
-_JOINED = ("open_orders", "order_changes")
+_JOINED = ("open_orders", "order_changes", "fulfilment_lead_times")
 """Marts of which every row names an order."""
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from assets import telling
 from assets.partitions import account_key, accounts_of, plainly
+from assets.run_tags import mark
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
@@ -42,6 +43,7 @@ def build(source: Source) -> dg.AssetsDefinition:
         workshop: dg.ResourceParam[Workshop],
     ) -> dg.MaterializeResult[None]:
         key = account_key(source.name, context.partition_key)
+        mark(context, PRESENCE, source.name, [context.partition_key])
         with plainly():
             pull = workshop.puller.presence(
                 workshop.active(key),

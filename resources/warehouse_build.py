@@ -20,7 +20,7 @@ from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
 from resources.lake_files import DataFile
 from resources.warehouse_checks import CONDITIONS, Condition, Fault, find
-from resources.warehouse_describe import comments_of, describe, literal, source_views
+from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_plan import Reach, Step
 from schemas.canonical import LAKE
 from schemas.published import (
@@ -84,7 +84,7 @@ class Build:
         for name, schema in INTERNAL.items():
             self._create(f"orderloom.{name}", schema, INTERNAL_GRAINS[name])
         for name, grain in GRAINS.items():
-            self._create(name, _schema(name), grain)
+            self._create(name, published(name), grain)
         for dimension in DIMENSIONS:
             self._load(f"dim_{dimension}", PUBLISHED[f"dim_{dimension}"], _codes(dimension))
         for name, (select, grain, comments) in source_views().items():
@@ -120,11 +120,15 @@ class Build:
     def derive(
         self, accounts: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Fill the table of runs and the dimensions of accounts and dates anew."""
+        """Fill the table of runs and the dimensions of accounts and dates anew.
+
+        The days on which orders count follow the accounts' zones.
+        """
         self._con.execute("BEGIN")
         for name, records in (("dim_account", accounts), ("runs", runs)):
             self._con.execute(f"DELETE FROM {name}")
             self._load(name, PUBLISHED[name], records)
+        self._con.execute(_sql("business_dates"))
         self._con.execute("DELETE FROM dim_date")
         self._con.execute(_sql("dim_date"))
         self._con.execute("COMMIT")
@@ -354,7 +358,7 @@ def _is_wanted(file: DataFile, after: Mapping[AccountKey, int]) -> bool:
 
 
 def _schema(name: str) -> pa.Schema:
-    return LAKE[name] if name in LAKE else PUBLISHED[name]
+    return PUBLISHED[name] if name in PUBLISHED else LAKE[name]
 
 
 def _types(con: duckdb.DuckDBPyConnection, schema: pa.Schema) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
+from resources.warehouse_accounts import Shown
 from resources.warehouse_checks import Fault
 
 _BLOAT = 2
@@ -54,6 +55,7 @@ class Published:
     order_rows: int
     rebuilt_bytes: int
     reaches: Mapping[AccountKey, Reach]
+    accounts: Mapping[AccountKey, Shown]
 
     @property
     def is_bloated(self) -> bool:

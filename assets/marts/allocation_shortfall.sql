@@ -17,7 +17,7 @@ WITH short AS (
         o.source_system,
         o.source_account,
         o.allocation_status,
-        COALESCE(o.placed_on, CAST(o.placed_at AS DATE), CAST(o.created_at AS DATE)) AS order_date
+        o.business_date AS order_date
     FROM orders AS o
     JOIN dim_order_type AS t
         ON t.order_type = o.order_type

@@ -25,12 +25,7 @@ WITH units AS (
 ),
 sales AS (
     SELECT
-        CAST(
-            DATE_TRUNC(
-                'month',
-                COALESCE(o.placed_on, CAST(o.placed_at AS DATE), CAST(o.created_at AS DATE))
-            ) AS DATE
-        ) AS sold_in,
+        CAST(DATE_TRUNC('month', o.business_date) AS DATE) AS sold_in,
         o.source_system,
         o.source_account,
         o.currency,
