@@ -14,9 +14,10 @@ import pyarrow as pa
 import pytest
 from dagster import AssetCheckEvaluation
 
-from assets import charts, previews, source_checks, telling
+from assets import charts, previews, source_checks, telling, telling_marts
 from assets.checks import specs
 from assets.marts import MARTS
+from assets.publish import TABLES
 from assets.pull import Pull
 from assets.workshop import Workshop
 from pipelines.running import Ran, Runner
@@ -122,6 +123,19 @@ def test_tables_show_rows_columns_and_a_preview(scene: Scene) -> None:
     for text in shown.values():
         assert len(text) <= previews.MOST_CHARACTERS
         assert text.count("\n") > 1
+
+
+def test_defined_columns_are_those_of_the_file(scene: Scene) -> None:
+    for name in TABLES:
+        assert telling_marts.has_defined_columns(name)
+        with scene.workshop.warehouse.open() as con:
+            found = {c.name: c for c in telling_marts._columns(con, name).columns}
+        defined = {column.name: column for column in telling_marts.defined_columns(name).columns}
+        assert defined.keys() == found.keys()
+        for column, said in defined.items():
+            assert found[column].type.startswith(said.type.removesuffix("[]")), column
+            assert found[column].description == said.description
+            assert found[column].constraints == said.constraints
 
 
 def test_a_mart_has_a_small_picture(scene: Scene) -> None:
