@@ -10,7 +10,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from assets import checks
+from assets import checks, run_checks, source_checks
 from assets.marts import MARTS
 from assets.reference import reference
 from assets.workshop import Workshop
@@ -179,3 +179,23 @@ def test_before_anything_is_published_nothing_is_checked(tmp_path: Path) -> None
     workshop = _bare(tmp_path)
     assert list(checks.results(workshop, {})) == []
     workshop.close()
+
+
+def test_the_page_on_checks_names_each_with_what_comes_of_it() -> None:
+    page = Path(__file__).parents[1].joinpath("docs", "checks.md").read_text(encoding="utf-8")
+    published, _, rest = page.partition("## Of the versions")
+    rows = [line for line in published.splitlines() if line.startswith("| `")]
+    held = {line.split("`")[1] for line in rows if line.endswith("| holds back |")}
+    warns = {line.split("`")[1] for line in rows if line.endswith("| warns |")}
+    assert held == {guard.name for guard in checks.GUARDS}
+    assert warns == {check.name for check in checks.CHECKS}
+    normalised, _, pulled = rest.partition("## Of a run")
+    for part, specs in (
+        (normalised, source_checks.specs("efiling")),
+        (pulled, run_checks.specs("efiling")),
+    ):
+        named = {line.split("`")[1] for line in part.splitlines() if line.startswith("| `")}
+        assert named == {spec.name for spec in specs}
+    tables = {guard.table for guard in checks.GUARDS if guard.name == "totals_agree_with_orders"}
+    (line,) = (row for row in rows if row.startswith("| `totals_agree_with_orders`"))
+    assert all(table in line for table in tables)
