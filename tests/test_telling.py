@@ -242,10 +242,8 @@ def test_a_version_that_does_not_hold_is_told_with_exit_code_one(scene: Scene) -
     """The last test of this home: what is wrong stays in its lake."""
     own = (SOURCE, NAME)
     before = scene.workshop.warehouse.row_counts()["orders"]
-    wrong = order("odd", 10**6, own, row_count=3)
-    assert scene.workshop.lake.append(
-        "orders", canonical_rows.table("orders", [wrong]), stage="odd", batch=1
-    )
+    wrong = canonical_rows.table("orders", [order("odd", 10**6, own, row_count=3)])
+    assert scene.workshop.lake.append("orders", wrong, stage="odd", batch=1)
     ran = scene.runner.publish()
     line = "tastyigniter.bakery is held back: 1 orders lack some of their rows"
     assert ran.metadata["data_quality"]["held_back"] == line
