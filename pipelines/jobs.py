@@ -62,5 +62,5 @@ def automation() -> dg.AutomationConditionSensorDefinition:
         "automation",
         target=dg.AssetSelection.all(),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=10,
     )

@@ -22,7 +22,8 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 
-from assets.ingest import ACCOUNT, DAY, tags
+from assets.history import ACCOUNT, DAY
+from assets.partitions import tags
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
 from pipelines import jobs, maintenance, outbound

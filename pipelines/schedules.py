@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.ingest import tags
-from assets.partitions import accounts_of
+from assets.partitions import accounts_of, tags
 from assets.pull import CHANGES
 from assets.sources import SOURCES, source
 from assets.sweeping import PRESENCE, SWEEP
