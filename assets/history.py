@@ -139,6 +139,7 @@ class Backfill:
         key = dg.MultiPartitionKey({ACCOUNT: account.name, DAY: day.isoformat()})
         done = dg.AssetMaterialization(
             self._context.asset_key,
+            description=f"{account.key}: {day}",
             partition=key,
             metadata=metadata,
             tags=get_tags_from_multi_partition_key(key),
