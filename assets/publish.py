@@ -16,7 +16,7 @@ from assets.partitions import plainly
 from assets.reference import reference
 from assets.run_tags import mark
 from assets.sources import SOURCES
-from assets.telling_marts import published_metadata
+from assets.telling_marts import COLUMNS, defined_columns, published_metadata
 from assets.workshop import Workshop
 
 TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
@@ -47,6 +47,7 @@ def build() -> dg.AssetsDefinition:
     canonical = [dg.AssetKey([source, table]) for source in SOURCES for table in CANONICAL]
     described = {name: f"Published table `{name}`, current state." for name in TABLES}
     described |= {mart.name: mart.grain for mart in MARTS}
+    columns = {name: {COLUMNS: defined_columns(name)} for name in TABLES}
     specs = [
         dg.AssetSpec(
             key=["marts", name],
@@ -56,6 +57,7 @@ def build() -> dg.AssetsDefinition:
             kinds={"duckdb"},
             skippable=True,
             description=meaning,
+            metadata=columns.get(name, {}),
         )
         for name, meaning in described.items()
     ]

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as clock_time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from assets.known import Landed
 from assets.landing import Counts, Landing
@@ -188,8 +187,7 @@ class Puller:
 
     def _asked_until(self, account: Account) -> str:
         """Up to when the last run that succeeded had asked; of the first, its `started_on`."""
-        settings = account.settings
-        began = datetime.combine(settings.started_on, clock_time.min, ZoneInfo(settings.timezone))
+        began = datetime.combine(account.settings.started_on, clock_time.min, account.zone)
         return self.ledger.last_window(account.key, CHANGES) or began.isoformat()
 
     def _refuse_silence(self, account: Account) -> None:

@@ -12,11 +12,15 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import pyarrow as pa
 
 from assets import charts, previews
 from assets.telling import Metadata
 from resources.warehouse import Publication
+from schemas.canonical import LAKE
+from schemas.published import PUBLISHED
 
+COLUMNS = "dagster/column_schema"
 HELD_BACK = "held_back"
 """Under this name a publication says which accounts' new versions it left out, and why."""
 
@@ -49,13 +53,14 @@ def published_metadata(
         "dagster/row_count": _count(con, name),
         "dagster/relation_identifier": f"marts.main.{name}",
         "dagster/uri": publication.path.as_uri(),
-        "dagster/column_schema": _columns(con, name),
         "file": dg.MetadataValue.path(str(publication.path)),
         "seconds": round(publication.seconds, 3),
         "orders_new_or_changed": sum(publication.touched.values()),
         "accounts_held_back": len(publication.faults),
         **_sums(con, name),
     }
+    if not has_defined_columns(name):
+        said[COLUMNS] = _columns(con, name)
     if publication.faults:
         said[HELD_BACK] = held_back(publication)
     if rows := previews.of_mart(con, name):
@@ -63,6 +68,44 @@ def published_metadata(
     if picture := charts.picture(con, name, log):
         said["chart"] = dg.MetadataValue.md(picture)
     return said
+
+
+def has_defined_columns(name: str) -> bool:
+    """Whether a table's columns are known without its file: then they are told once, defined."""
+    return name in LAKE or name in PUBLISHED
+
+
+def defined_columns(name: str) -> dg.TableSchema:
+    """The columns of such a table, in the types of the published file."""
+    schema = PUBLISHED[name] if name in PUBLISHED else LAKE[name]
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                field.name,
+                _published_type(field.type),
+                field.metadata[b"comment"].decode(),
+                constraints=dg.TableColumnConstraints(nullable=field.nullable),
+            )
+            for field in schema
+        ]
+    )
+
+
+_TYPES = {"string": "VARCHAR", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT",
+          "bool": "BOOLEAN", "double": "DOUBLE"}  # fmt: skip
+
+
+def _published_type(kind: pa.DataType) -> str:
+    """DuckDB's name of a type, without asking DuckDB: that would import pandas to define assets."""
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    if pa.types.is_list(kind):
+        return f"{_published_type(kind.value_type)}[]"
+    if pa.types.is_nested(kind):
+        return "MAP" if pa.types.is_map(kind) else "STRUCT"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP"
+    return "DATE" if pa.types.is_date(kind) else _TYPES[str(kind)]
 
 
 def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:

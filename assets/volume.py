@@ -64,7 +64,7 @@ dated AS (
         o.source_system,
         o.source_account,
         a.last_day,
-        COALESCE(o.placed_on, CAST(o.placed_at AS DATE), CAST(o.created_at AS DATE)) AS order_date
+        o.business_date AS order_date
     FROM orders AS o
     JOIN asked AS a
         ON a.source_system = o.source_system

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pyarrow as pa
 import pytest
 from dagster import AssetCheckEvaluation
 
-from assets import charts, previews, source_checks, telling
+from assets import charts, previews, source_checks, telling, telling_marts
 from assets.checks import specs
 from assets.marts import MARTS
+from assets.publish import TABLES
 from assets.pull import Pull
 from assets.workshop import Workshop
 from pipelines.running import Ran, Runner
@@ -86,8 +86,8 @@ def test_numbers_have_the_same_names_on_every_run(scene: Scene) -> None:
 
 def test_a_run_of_changes_says_from_when_to_when(scene: Scene) -> None:
     (first, _), (second, _) = scene.ran
-    settings = scene.workshop.accounts.get(ACCOUNT).settings
-    midnight = datetime.combine(settings.started_on, time(), ZoneInfo(settings.timezone))
+    account = scene.workshop.accounts.get(ACCOUNT)
+    midnight = datetime.combine(account.settings.started_on, time(), account.zone)
     assert first.metadata["changes"]["window_from"] == midnight.timestamp()
     assert second.metadata["changes"]["window_from"] == first.metadata["changes"]["window_to"]
     assert second.metadata["changes"]["window_to"] > second.metadata["changes"]["window_from"]
@@ -123,6 +123,19 @@ def test_tables_show_rows_columns_and_a_preview(scene: Scene) -> None:
     for text in shown.values():
         assert len(text) <= previews.MOST_CHARACTERS
         assert text.count("\n") > 1
+
+
+def test_defined_columns_are_those_of_the_file(scene: Scene) -> None:
+    for name in TABLES:
+        assert telling_marts.has_defined_columns(name)
+        with scene.workshop.warehouse.open() as con:
+            found = {c.name: c for c in telling_marts._columns(con, name).columns}
+        defined = {column.name: column for column in telling_marts.defined_columns(name).columns}
+        assert defined.keys() == found.keys()
+        for column, said in defined.items():
+            assert found[column].type.startswith(said.type.removesuffix("[]")), column
+            assert found[column].description == said.description
+            assert found[column].constraints == said.constraints
 
 
 def test_a_mart_has_a_small_picture(scene: Scene) -> None:

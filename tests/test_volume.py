@@ -17,14 +17,13 @@ def told(orders_on: Callable[[date], int], weeks: int = 12) -> list[str]:
     """What is said of an account whose orders of each day are given."""
     with duckdb.connect() as con:
         con.execute(
-            "CREATE TABLE orders (source_system VARCHAR, source_account VARCHAR, placed_on DATE,"
-            " placed_at TIMESTAMP, created_at TIMESTAMP, is_deleted BOOLEAN, order_type VARCHAR)"
+            "CREATE TABLE orders (source_system VARCHAR, source_account VARCHAR,"
+            " business_date DATE, is_deleted BOOLEAN, order_type VARCHAR)"
         )
         for ago in range(7 * weeks):
             day = LAST - timedelta(days=ago)
             con.execute(
-                "INSERT INTO orders SELECT 'efiling', 'a', ?, NULL, NULL, FALSE, 'sales_order'"
-                " FROM RANGE(?)",
+                "INSERT INTO orders SELECT 'efiling', 'a', ?, FALSE, 'sales_order' FROM RANGE(?)",
                 [day, orders_on(day)],
             )
         return [str(each) for each in volume.unlike(con, [("efiling", "a", LAST)])]
