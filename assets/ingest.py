@@ -1,19 +1,18 @@
 """The Dagster assets of each source, built from SOURCES.
 
-Belongs here: changes, history and the canonical tables of a source, and what each says of itself.
-Does not belong here: how pulling and normalising are done, the marts (`assets/publish.py`), jobs
-and schedules (`pipelines/`).
+Belongs here: changes, history and the canonical tables of a source. Does not belong here: what each
+says of itself (`assets/telling.py`), how pulling and normalising are done, the marts
+(`assets/publish.py`), jobs and schedules (`pipelines/`).
 """
 
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any
 
 import dagster as dg
 
-from assets import presence, run_checks
+from assets import presence, run_checks, source_checks, telling
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import CHANGES, HISTORY, Pull
@@ -24,7 +23,6 @@ from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
-from schemas.canonical import LAKE
 
 # Dagster 1.13 marks backfill policies as beta; there is no other way to make one run of many days.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
@@ -90,7 +88,8 @@ def _changes(source: Source) -> dg.AssetsDefinition:
                 yield run_checks.failed(source.name, key, fault)
                 raise
         yield dg.MaterializeResult(
-            metadata=pull_metadata(pull), check_results=run_checks.passed(pull)
+            metadata=telling.pull_metadata(pull) | telling.landed(workshop.lake, [pull]),
+            check_results=run_checks.passed(pull),
         )
 
     return changes
@@ -112,7 +111,7 @@ def _history(source: Source, first_day: date) -> dg.AssetsDefinition:
     def history(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> dg.MaterializeResult[None]:
-        metadata: dict[str, Any] = {}
+        pulls: list[Pull] = []
         by_account = _days_by_account(context.partition_keys)
         mark(context, HISTORY, source.name, [name for name, _ in by_account])
         with plainly():
@@ -124,8 +123,9 @@ def _history(source: Source, first_day: date) -> dg.AssetsDefinition:
                     )
                     for day in _each_day(first, last):
                         workshop.ledger.mark_day(account.key, day, context.run.run_id)
-                    metadata = pull_metadata(pull)
-        return dg.MaterializeResult(metadata=metadata)
+                    pulls.append(pull)
+        said = telling.pulls_metadata(pulls) | telling.landed(workshop.lake, pulls)
+        return dg.MaterializeResult(metadata=said)
 
     return history
 
@@ -149,6 +149,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
         landed.append(dg.AssetKey([source.name, PRESENCE]))
     if PUSH in source.ways:
         landed.append(dg.AssetKey([source.name, REGISTRATIONS]))
+    # On one table: all of them run together, and Dagster keeps every evaluation for a month.
     condition = (
         dg.AutomationCondition.any_deps_updated().since_last_handled()
         & ~dg.AutomationCondition.in_progress()
@@ -158,10 +159,10 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             key=[source.name, table],
             deps=landed,
             group_name=source.name,
-            automation_condition=condition,
+            automation_condition=condition if table == CANONICAL[0] else None,
             kinds={"deltalake"},
             description=f"Lake table `{table}`: every version of {source.title}'s orders.",
-            metadata={"dagster/column_schema": column_schema(table)},
+            metadata={"dagster/column_schema": telling.column_schema(table)},
         )
         for table in CANONICAL
     ]
@@ -169,22 +170,25 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{source.name}_canonical",
         specs=specs,
+        check_specs=source_checks.specs(source.name),
         partitions_def=accounts_of(source.name),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
     )
     def canonical(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         key = account_key(source.name, context.partition_key)
         mark(context, NORMALISE, source.name, [context.partition_key])
         with plainly():
             made = _normalise(workshop, key, context.run.run_id)
-        counts = {"orders": made.orders, "order_rows": made.order_rows, "order_parties": None}
+            account = workshop.accounts.get(key)
+            told = {
+                table: telling.normalised_metadata(workshop, account, table, made)
+                for table in CANONICAL
+            }
         for table in CANONICAL:
-            metadata: dict[str, Any] = {"quarantined": made.quarantined, **made.drift_counts}
-            if counts[table] is not None:
-                metadata["rows_written"] = counts[table]
-            yield dg.MaterializeResult(asset_key=[source.name, table], metadata=metadata)
+            yield dg.MaterializeResult(asset_key=[source.name, table], metadata=told[table])
+        yield from source_checks.results(workshop, account, made)
 
     return canonical
 
@@ -204,44 +208,6 @@ def _normalise(workshop: Workshop, key: str, run_id: str) -> Normalised:
         workshop.ledger.finish_run(run, "failed", error=str(fault) or type(fault).__name__)
         raise
     return made
-
-
-def column_schema(table: str) -> dg.TableSchema:
-    """A lake table's columns as the UI shows them."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                field.name,
-                type=str(field.type),
-                description=(field.metadata or {}).get(b"comment", b"").decode(),
-                constraints=dg.TableColumnConstraints(nullable=field.nullable),
-            )
-            for field in LAKE[table]
-        ]
-    )
-
-
-def pull_metadata(pull: Pull) -> dict[str, Any]:
-    """What a pull says of itself: numbers that the UI plots, and no personal data."""
-    counts = pull.counts
-    return {
-        "window": f"{pull.window[0] or 'the start'} to {pull.window[1] or 'now'}",
-        "requests": pull.requests,
-        "least_requests": pull.least_requests,
-        **{
-            name: number
-            for name, number in (("announced", pull.announced), ("listed", pull.listed))
-            if number is not None
-        },
-        **({"warnings": "; ".join(pull.warnings)} if pull.warnings else {}),
-        "received": counts.received,
-        "new": counts.new,
-        "changed": counts.changed,
-        "unchanged": counts.unchanged,
-        "bytes": counts.bytes,
-        "seconds": round(pull.seconds, 3),
-        "seconds_waited_for_budget": round(pull.waited_seconds, 3),
-    }
 
 
 def windows(days: Sequence[date]) -> Iterator[tuple[date, date]]:

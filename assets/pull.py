@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from datetime import time as clock_time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from assets.known import Landed
 from assets.landing import Counts, Landing
@@ -155,6 +157,7 @@ class Puller:
         account = pull.account
         source = source_of(account.source)
         cursor = reached = self.ledger.cursor(account.key, CHANGES)
+        pull.window = (self._asked_until(account), None)
         until = Until(api, source.margin)
         for batch in source.changes(api, cursor, until):
             land(batch)
@@ -167,6 +170,12 @@ class Puller:
             self._refuse_silence(account)
         if reached is not None and reached != cursor:
             self.ledger.move_cursor(account.key, CHANGES, reached, pull.run_id, lease)
+
+    def _asked_until(self, account: Account) -> str:
+        """Up to when the last run that succeeded had asked; of the first, its `started_on`."""
+        settings = account.settings
+        began = datetime.combine(settings.started_on, clock_time.min, ZoneInfo(settings.timezone))
+        return self.ledger.last_window(account.key, CHANGES) or began.isoformat()
 
     def _refuse_silence(self, account: Account) -> None:
         """Raise ReceivedNothing for an account that never before received nothing.

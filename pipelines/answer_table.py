@@ -113,6 +113,13 @@ def _least_width(texts: Sequence[str]) -> int:
     return min(natural, WORDS_WIDTH if are_words else KEY_WIDTH)
 
 
+def _roomy_width(name: str, texts: Sequence[str]) -> int:
+    """The width of a column that is nowhere broken, the gap included."""
+    return (
+        max(cell_len(line) for text in (name, *texts) for line in (text or " ").splitlines()) + GAP
+    )
+
+
 def _head(name: str) -> Text:
     """A column's name, a long one on several lines, broken behind an underscore."""
     lines = [""]
@@ -128,10 +135,13 @@ def _head_width(name: str) -> int:
 
 
 def _grid(answer: Answer, rows: Sequence[Sequence[Any]], columns: int) -> Table:
+    texts = [[cell(row[place]).plain for row in rows] for place in range(columns)]
+    has_room = 2 + sum(map(_roomy_width, answer.columns, texts)) <= console.out.width
     grid = _table()
     for number, name in zip(answer.is_number[:columns], answer.columns, strict=False):
         justify: Literal["right", "left"] = "right" if number else "left"
-        grid.add_column(_head(name), justify=justify, overflow="fold", no_wrap=number)
+        head = Text(name) if has_room else _head(name)
+        grid.add_column(head, justify=justify, overflow="fold", no_wrap=number)
     longest = LONGEST if columns > 1 and len(rows) > 1 else UNCUT
     for row in rows:
         grid.add_row(*(cell(value, longest) for value in row[:columns]))

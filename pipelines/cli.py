@@ -177,11 +177,16 @@ def replay(accounts: tuple[str, ...]) -> None:
 
 
 @main.command()
-def rebuild() -> None:
+@click.option(
+    "--accept-unlike-before",
+    is_flag=True,
+    help="Publish also where orders are gone or amounts changed beyond belief: somebody looked.",
+)
+def rebuild(*, accept_unlike_before: bool) -> None:
     """Build the marts afresh from the lake."""
     from pipelines.commands import rebuild as work
 
-    sys.exit(work())
+    sys.exit(work(accept_unlike_before=accept_unlike_before))
 
 
 @main.command()
@@ -194,7 +199,10 @@ def compact() -> None:
 
 @main.command()
 def status() -> None:
-    """Show each account: last success, last problem, how far it has come."""
+    """Show each account: last success, last problem, how far it has come.
+
+    Exit code 1 where the last run of an account failed, or an account is stale.
+    """
     from pipelines.status import show
 
     sys.exit(show())
@@ -221,6 +229,14 @@ def query(
     from pipelines.asking import Wish, answer
 
     sys.exit(answer(sql, Wish(style, output, limit, everything)))
+
+
+@main.command()
+def shell() -> None:
+    """Open DuckDB's prompt on the published marts, read-only."""
+    from pipelines.shell import start
+
+    start()
 
 
 @main.command()

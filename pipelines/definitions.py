@@ -11,10 +11,10 @@ from itertools import chain
 
 import dagster as dg
 
-from assets import checks, ingest, publish
+from assets import ingest, publish
 from assets.sources import SOURCES
 from assets.workshop import Workshop
-from pipelines import alerts, jobs, maintenance, outbound, registration, schedules
+from pipelines import alerts, housekeeping, jobs, maintenance, outbound, registration, schedules
 from resources.accounts import Account, Accounts
 from resources.errors import ConfigurationError
 from resources.service import Service
@@ -34,11 +34,17 @@ def build_definitions(workshop: Workshop | None = None) -> dg.Definitions:
     service = accounts.service if accounts else Service()
     first_days = _first_days(accounts or ())
     ingested = [ingest.build(source, first_days.get(source)) for source in SOURCES]
+    assets = [*chain.from_iterable(ingested), publish.build()]
+    checked = [key for each in assets for key in each.check_keys]
     return dg.Definitions(
-        assets=[*chain.from_iterable(ingested), publish.build()],
-        asset_checks=checks.build(),
-        jobs=[*jobs.build(), *maintenance.build(), *outbound.build()],
-        schedules=schedules.build(service),
+        assets=assets,
+        jobs=[
+            *jobs.build(),
+            *maintenance.build(),
+            *outbound.build(),
+            housekeeping.job(checked),
+        ],
+        schedules=[*schedules.build(service), housekeeping.schedule()],
         sensors=[registration.build(), alerts.build(), *jobs.automation()],
         resources={"workshop": workshop},
         executor=dg.in_process_executor,

@@ -123,10 +123,10 @@ class Runner(AbstractContextManager["Runner"]):
             partition=account.name,
         )
 
-    def publish(self, *, rebuild: bool = False) -> Ran:
+    def publish(self, *, rebuild: bool = False, accept_unlike_before: bool = False) -> Ran:
         """Publish the marts."""
-        config = {"ops": {"publish_marts": {"config": {"rebuild": rebuild}}}}
-        return self._run(jobs.PUBLISH, config=config)
+        chosen = {"rebuild": rebuild, "accept_unlike_before": accept_unlike_before}
+        return self._run(jobs.PUBLISH, config={"ops": {"publish_marts": {"config": chosen}}})
 
     def maintain(self, job: str, accounts: Sequence[str] = ()) -> Ran:
         """Run a maintenance job: replay of accounts, or compaction."""

@@ -35,6 +35,7 @@ from resources import leases as leasing
 from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, running, runs
+from resources.ledger_trim import forget_runs
 from resources.processes import is_gone, this_process
 from resources.redaction import redact
 from resources.registrations import Registrations
@@ -275,6 +276,27 @@ class Ledger:
             query = query.where(runs.c.kind == kind)
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def forget_runs(self, *, idle_days: int, any_days: int) -> int:
+        """Delete old rows of run history; how many there were. See `ledger_trim.py`.
+
+        `idle_days`: for how many days successful runs that brought nothing are kept; `any_days`:
+        all others.
+        """
+        now = self._now()
+        idle, others = now - timedelta(days=idle_days), now - timedelta(days=any_days)
+        return forget_runs(self._store, idle, others)
+
+    def last_window(self, account: str, kind: str) -> str | None:
+        """The end of the window of an account's newest successful run of a kind, as text."""
+        query = (
+            select(runs.c.window_to)
+            .where(runs.c.account == account, runs.c.kind == kind, runs.c.outcome == "succeeded")
+            .order_by(func.coalesce(runs.c.ordinal, 0).desc(), runs.c.finished_at.desc())
+            .limit(1)
+        )
+        with self._store.reading() as connection:
+            return connection.execute(query).scalar()
 
     def newest_runs(self, kind: str) -> list[dict[str, Any]]:
         """Of every account its newest run of a kind that has ended, by account."""

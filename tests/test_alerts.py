@@ -188,6 +188,19 @@ def test_runs_that_the_ledger_knows_nothing_of_are_told(desk: Desk) -> None:
     assert {each["event"] for each in desk.tick()} == {"recovered"}
 
 
+def test_a_failure_is_told_when_no_run_is_at_hand_that_may_end_it(desk: Desk) -> None:
+    tags = {"orderloom/account": ACME, "orderloom/kind": "changes"}
+    state = dg.DagsterRunStatus.STARTED
+    working = dg.DagsterRun(job_name="brightpearl_sync", status=state, tags=tags)
+    desk.service.instance.add_run(working)
+    desk.run(ACME, "ended without saying so: its process was stopped")
+    assert desk.tick() == []
+    desk.service.instance.report_run_canceled(working)
+    assert [each["event"] for each in desk.tick()] == ["failing"]
+    desk.run(ACME)
+    assert [each["event"] for each in desk.tick()] == ["recovered"]
+
+
 def test_secrets_do_not_get_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from resources import redaction
 

@@ -1,5 +1,6 @@
 -- One row per account: how far its published orders can be trusted. Counts are of orders that are
 --     not deleted, unless their column says otherwise.
+-- key: source_system, source_account
 -- source_system: name of the source
 -- source_account: name of the account
 -- orders: orders
