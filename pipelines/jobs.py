@@ -82,7 +82,7 @@ def automation() -> list[dg.AutomationConditionSensorDefinition]:
             target=target,
             run_tags=tags,
             default_status=dg.DefaultSensorStatus.RUNNING,
-            minimum_interval_seconds=30,
+            minimum_interval_seconds=10,
         )
         for name, (target, tags) in wanted.items()
     ]
