@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import presence, run_checks
+from assets import freshness, presence, run_checks
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import CHANGES, HISTORY, Pull
@@ -24,6 +24,7 @@ from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
+from resources.accounts import Account
 from schemas.canonical import LAKE
 
 # Dagster 1.13 marks backfill policies as beta; there is no other way to make one run of many days.
@@ -50,10 +51,15 @@ def days_of(source: str, first_day: date) -> dg.MultiPartitionsDefinition:
     return dg.MultiPartitionsDefinition({ACCOUNT: accounts_of(source), DAY: days})
 
 
-def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefinition]:
-    """Every asset of one source; `first_day` is the first that its history can be asked for."""
+def build(
+    source_name: str, first_day: date | None = None, accounts: Sequence[Account] = ()
+) -> list[dg.AssetsDefinition]:
+    """Every asset of one source; `first_day` is the first that its history can be asked for.
+
+    `accounts`: those known when Dagster loads its definitions.
+    """
     source = source_of(source_name)
-    made = [_changes(source)]
+    made = [_changes(source, accounts)]
     if "history" in source.ways:
         made.append(_history(source, first_day or FIRST_DAY))
     if SWEEP in source.ways:
@@ -64,7 +70,7 @@ def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefi
     return made
 
 
-def _changes(source: Source) -> dg.AssetsDefinition:
+def _changes(source: Source, accounts: Sequence[Account]) -> dg.AssetsDefinition:
     @dg.asset(
         key=[source.name, "changes"],
         group_name=source.name,
@@ -74,6 +80,7 @@ def _changes(source: Source) -> dg.AssetsDefinition:
         kinds={"json"},
         tags={"orderloom/kind": "changes"},
         check_specs=run_checks.specs(source.name),
+        freshness_policy=freshness.policy(accounts, source.name),
     )
     def changes(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
@@ -90,7 +97,8 @@ def _changes(source: Source) -> dg.AssetsDefinition:
                 yield run_checks.failed(source.name, key, fault)
                 raise
         yield dg.MaterializeResult(
-            metadata=pull_metadata(pull), check_results=run_checks.passed(pull)
+            metadata=pull_metadata(pull),
+            check_results=run_checks.passed(pull),
         )
 
     return changes

@@ -4,11 +4,12 @@ Belongs here: one multi-asset that publishes every mart, and what it says of its
 here: how the file is built (`resources/warehouse.py`), what a mart means (`assets/marts/`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
+from assets.freshness import policy
 from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.partitions import plainly
@@ -16,6 +17,7 @@ from assets.reference import reference
 from assets.run_tags import mark
 from assets.sources import SOURCES
 from assets.workshop import Workshop
+from resources.accounts import Account
 from resources.warehouse import Publication
 
 TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
@@ -34,8 +36,11 @@ class PublishConfig(dg.Config):
     """True: build every table afresh from the lake instead of bringing the last file up to date."""
 
 
-def build() -> dg.AssetsDefinition:
-    """The assets of the published file: its main tables and every mart."""
+def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
+    """The assets of the published file: its main tables and every mart.
+
+    `accounts`: those known when Dagster loads its definitions.
+    """
     # On one table, and looking at one table of each source: all of them run together, and Dagster
     # keeps every evaluation for a month, 0.1 MB each if every mart looks at every table.
     orders = dg.AssetSelection.assets(*([source, CANONICAL[0]] for source in SOURCES))
@@ -54,6 +59,7 @@ def build() -> dg.AssetsDefinition:
             automation_condition=condition if name == TABLES[0] else None,
             kinds={"duckdb"},
             skippable=True,
+            freshness_policy=policy(accounts),
             description=meaning,
         )
         for name, meaning in described.items()
