@@ -104,24 +104,6 @@ def test_what_is_kept_of_runs_is_not_personal(scene: Scene) -> None:
     assert [text for text in named if len(text) > 5 and text in kept] == []
 
 
-def test_a_run_that_normalised_nothing_repeats_the_last_word(scene: Scene) -> None:
-    account = scene.workshop.accounts.get(ACCOUNT)
-    before, idle = scene.runner.sync(account), scene.runner.sync(account)
-    assert idle.success, idle.problem
-    assert idle.metadata["orders"]["rows_written"] == 0
-    last, again = (
-        {
-            each.check_name + str(each.asset_key): (each.passed, each.description)
-            for each in scene.evaluations(ran)
-            if each.asset_key.path[-1] != "changes"
-        }
-        for ran in (before, idle)
-    )
-    assert again == last
-    assert not all(passed for passed, _ in last.values()), "nothing to repeat"
-    scene.runner.publish()
-
-
 def test_tables_show_rows_columns_and_a_preview(scene: Scene) -> None:
     sync, publish = scene.ran[0]
     orders = sync.metadata["orders"]
@@ -254,5 +236,23 @@ def test_a_push_tells_every_state() -> None:
 
 
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_a_run_that_normalised_nothing_repeats_the_last_word(scene: Scene) -> None:
+    account = scene.workshop.accounts.get(ACCOUNT)
+    before, idle = scene.runner.sync(account), scene.runner.sync(account)
+    assert idle.success, idle.problem
+    assert idle.metadata["orders"]["rows_written"] == 0
+    last, again = (
+        {
+            each.check_name + str(each.asset_key): (each.passed, each.description)
+            for each in scene.evaluations(ran)
+            if each.asset_key.path[-1] != "changes"
+        }
+        for ran in (before, idle)
+    )
+    assert again == last
+    assert not all(passed for passed, _ in last.values()), "nothing to repeat"
+    scene.runner.publish()
+
+
 def test_every_mart_says_what_tells_its_rows_apart(mart: Mart) -> None:
     assert "grain_is_unique" in {condition.name for condition in mart.conditions}
