@@ -10,7 +10,7 @@ was done stays done where the run fails or is cancelled later.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,8 +18,10 @@ import dagster as dg
 from dagster._core.definitions.partitions.utils import get_tags_from_multi_partition_key
 from dagster._core.storage.tags import RESUME_RETRY_TAG
 
-from assets.partitions import account_key, accounts_of, plainly, tags
-from assets.pull import HISTORY, Pull
+from assets import telling
+from assets.partitions import account_key, accounts_of, plainly
+from assets.pull import HISTORY
+from assets.run_tags import mark
 from assets.sources.base import Source
 from assets.workshop import Workshop
 from resources.accounts import Account
@@ -35,9 +37,6 @@ DAYS_PER_RUN = 100
 FIRST_DAY = date(2015, 1, 1)
 """Where partitions by day begin when no account says otherwise."""
 
-Told = Callable[[Pull], dict[str, Any]]
-"""What a finished pull says of itself, as metadata."""
-
 
 def days_of(source: str, first_day: date) -> dg.MultiPartitionsDefinition:
     """Account by civil day."""
@@ -45,7 +44,7 @@ def days_of(source: str, first_day: date) -> dg.MultiPartitionsDefinition:
     return dg.MultiPartitionsDefinition({ACCOUNT: accounts_of(source), DAY: days})
 
 
-def build(source: Source, first_day: date, told: Told) -> dg.AssetsDefinition:
+def build(source: Source, first_day: date) -> dg.AssetsDefinition:
     """The history of one source; `first_day` is the first that can be asked for."""
 
     @dg.asset(
@@ -61,7 +60,7 @@ def build(source: Source, first_day: date, told: Told) -> dg.AssetsDefinition:
     def history(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> Iterator[dg.MaterializeResult[None]]:
-        Backfill(context, workshop, source, told).run()
+        Backfill(context, workshop, source).run()
         yield from ()  # each day has been recorded by an event of its own
 
     return history
@@ -83,18 +82,17 @@ class Backfill:
     """One run of the asset: its accounts one after the other, each with one window."""
 
     def __init__(
-        self, context: dg.AssetExecutionContext, workshop: Workshop, source: Source, told: Told
+        self, context: dg.AssetExecutionContext, workshop: Workshop, source: Source
     ) -> None:
         self._context = context
         self._workshop = workshop
         self._source = source
-        self._told = told
         self._run = context.run.run_id
 
     def run(self) -> None:
         """Pull every account. One's failure stops no other; in the end it fails the run."""
         chosen = days_by_account(self._context.partition_keys)
-        self._tag([name for name, _ in chosen])
+        mark(self._context, HISTORY, self._source.name, [name for name, _ in chosen])
         failures: list[dg.Failure] = []
         for name, days in chosen:
             try:
@@ -107,13 +105,6 @@ class Backfill:
         if failures:
             lines = "\n".join(str(each.description) for each in failures)
             raise dg.Failure(description=lines, allow_retries=False)
-
-    def _tag(self, names: Sequence[str]) -> None:
-        """Tags that filter the runs page: a backfill that the UI launches brings none."""
-        said = tags(self._source.name, names[0], HISTORY)
-        if len(names) > 1:
-            del said["orderloom/account"]
-        self._context.instance.add_run_tags(self._run, said)
 
     def _account(self, name: str, days: Sequence[date]) -> None:
         account = self._workshop.active(account_key(self._source.name, name))
@@ -132,7 +123,8 @@ class Backfill:
 
         run_id = f"{self._run}/{account.name}/{first}"
         pull = self._workshop.puller.history(account, first, last, run_id, finished)
-        self._finish(account, last, self._told(pull))
+        said = telling.pull_metadata(pull) | telling.landed(self._workshop.lake, [pull])
+        self._finish(account, last, said)
 
     def _finish(self, account: Account, day: date, metadata: dict[str, Any]) -> None:
         """Make a day green, and only then note that it need not be asked for again."""

@@ -1,27 +1,28 @@
 """The Dagster assets of each source, built from SOURCES.
 
-Belongs here: changes and the canonical tables of a source, and what each says of itself. Does not
-belong here: history (`assets/history.py`), how pulling and normalising are done, the marts
+Belongs here: changes and the canonical tables of a source. Does not belong here: history
+(`assets/history.py`), what each says of itself (`assets/telling.py`), how pulling and normalising
+are done, the marts
 (`assets/publish.py`), jobs and schedules (`pipelines/`).
 """
 
 import time
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 import dagster as dg
 
-from assets import history, presence, run_checks
+from assets import history, presence, run_checks, source_checks, telling
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
-from assets.pull import Pull
+from assets.pull import CHANGES
 from assets.push import PUSH
+from assets.run_tags import mark
+from assets.run_tags import tags as tags
 from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
-from schemas.canonical import LAKE
 
 NORMALISE = "normalise"
 CANONICAL = ("orders", "order_rows", "order_parties")
@@ -35,7 +36,7 @@ def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefi
     source = source_of(source_name)
     made = [_changes(source)]
     if "history" in source.ways:
-        made.append(history.build(source, first_day or history.FIRST_DAY, pull_metadata))
+        made.append(history.build(source, first_day or history.FIRST_DAY))
     if SWEEP in source.ways:
         made.append(presence.build(source))
     if PUSH in source.ways:
@@ -59,6 +60,7 @@ def _changes(source: Source) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         key = account_key(source.name, context.partition_key)
+        mark(context, CHANGES, source.name, [context.partition_key])
         with plainly():
             account = workshop.active(key)
             if PUSH in source.ways:  # what a push that died left accepted but not landed
@@ -69,7 +71,8 @@ def _changes(source: Source) -> dg.AssetsDefinition:
                 yield run_checks.failed(source.name, key, fault)
                 raise
         yield dg.MaterializeResult(
-            metadata=pull_metadata(pull), check_results=run_checks.passed(pull)
+            metadata=telling.pull_metadata(pull) | telling.landed(workshop.lake, [pull]),
+            check_results=run_checks.passed(pull),
         )
 
     return changes
@@ -94,6 +97,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
         landed.append(dg.AssetKey([source.name, PRESENCE]))
     if PUSH in source.ways:
         landed.append(dg.AssetKey([source.name, REGISTRATIONS]))
+    # On one table: all of them run together, and Dagster keeps every evaluation for a month.
     condition = (
         dg.AutomationCondition.any_deps_updated().since_last_handled()
         & ~dg.AutomationCondition.in_progress()
@@ -105,10 +109,10 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             key=[source.name, table],
             deps=landed,
             group_name=source.name,
-            automation_condition=condition,
+            automation_condition=condition if table == CANONICAL[0] else None,
             kinds={"deltalake"},
             description=f"Lake table `{table}`: every version of {source.title}'s orders.",
-            metadata={"dagster/column_schema": column_schema(table)},
+            metadata={"dagster/column_schema": telling.column_schema(table)},
         )
         for table in CANONICAL
     ]
@@ -116,21 +120,25 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{source.name}_canonical",
         specs=specs,
+        check_specs=source_checks.specs(source.name),
         partitions_def=accounts_of(source.name),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
     )
     def canonical(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         key = account_key(source.name, context.partition_key)
+        mark(context, NORMALISE, source.name, [context.partition_key])
         with plainly():
             made = _normalise(workshop, key, context.run.run_id)
-        counts = {"orders": made.orders, "order_rows": made.order_rows, "order_parties": None}
+            account = workshop.accounts.get(key)
+            told = {
+                table: telling.normalised_metadata(workshop, account, table, made)
+                for table in CANONICAL
+            }
         for table in CANONICAL:
-            metadata: dict[str, Any] = {"quarantined": made.quarantined, **made.drift_counts}
-            if counts[table] is not None:
-                metadata["rows_written"] = counts[table]
-            yield dg.MaterializeResult(asset_key=[source.name, table], metadata=metadata)
+            yield dg.MaterializeResult(asset_key=[source.name, table], metadata=told[table])
+        yield from source_checks.results(workshop, account, made)
 
     return canonical
 
@@ -150,41 +158,3 @@ def _normalise(workshop: Workshop, key: str, run_id: str) -> Normalised:
         workshop.ledger.finish_run(run, "failed", error=str(fault) or type(fault).__name__)
         raise
     return made
-
-
-def column_schema(table: str) -> dg.TableSchema:
-    """A lake table's columns as the UI shows them."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                field.name,
-                type=str(field.type),
-                description=(field.metadata or {}).get(b"comment", b"").decode(),
-                constraints=dg.TableColumnConstraints(nullable=field.nullable),
-            )
-            for field in LAKE[table]
-        ]
-    )
-
-
-def pull_metadata(pull: Pull) -> dict[str, Any]:
-    """What a pull says of itself: numbers that the UI plots, and no personal data."""
-    counts = pull.counts
-    return {
-        "window": f"{pull.window[0] or 'the start'} to {pull.window[1] or 'now'}",
-        "requests": pull.requests,
-        "least_requests": pull.least_requests,
-        **{
-            name: number
-            for name, number in (("announced", pull.announced), ("listed", pull.listed))
-            if number is not None
-        },
-        **({"warnings": "; ".join(pull.warnings)} if pull.warnings else {}),
-        "received": counts.received,
-        "new": counts.new,
-        "changed": counts.changed,
-        "unchanged": counts.unchanged,
-        "bytes": counts.bytes,
-        "seconds": round(pull.seconds, 3),
-        "seconds_waited_for_budget": round(pull.waited_seconds, 3),
-    }

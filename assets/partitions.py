@@ -1,6 +1,6 @@
 """What the assets of every source share: accounts as partitions, and failures told plainly.
 
-Belongs here: partitions by account, tags of runs, and turning an error into a failure that shows
+Belongs here: partitions by account, and turning an error into a failure that shows
 one line. Does not belong here: the assets (`assets/ingest.py`, `assets/history.py`).
 """
 
@@ -20,15 +20,6 @@ def accounts_of(source: str) -> dg.DynamicPartitionsDefinition:
 def account_key(source: str, partition: str) -> str:
     """The account that a partition stands for, as it is written everywhere."""
     return f"{source}.{partition}"
-
-
-def tags(source: str, account: str, kind: str) -> dict[str, str]:
-    """Run tags that filter the runs page and limit what runs side by side."""
-    return {
-        "orderloom/source": source,
-        "orderloom/account": account_key(source, account),
-        "orderloom/kind": kind,
-    }
 
 
 class plainly:  # noqa: N801  (reads as a statement: `with plainly():`)

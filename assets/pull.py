@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from datetime import time as clock_time
 from typing import Any
 
 from assets.known import Landed
@@ -170,6 +171,7 @@ class Puller:
         account = pull.account
         source = source_of(account.source)
         cursor = reached = self.ledger.cursor(account.key, CHANGES)
+        pull.window = (self._asked_until(account), None)
         until = Until(api, source.margin)
         for batch in source.changes(api, cursor, until):
             land(batch)
@@ -182,6 +184,11 @@ class Puller:
             self._refuse_silence(account)
         if reached is not None and reached != cursor:
             self.ledger.move_cursor(account.key, CHANGES, reached, pull.run_id, lease)
+
+    def _asked_until(self, account: Account) -> str:
+        """Up to when the last run that succeeded had asked; of the first, its `started_on`."""
+        began = datetime.combine(account.settings.started_on, clock_time.min, account.zone)
+        return self.ledger.last_window(account.key, CHANGES) or began.isoformat()
 
     def _refuse_silence(self, account: Account) -> None:
         """Raise ReceivedNothing for an account that never before received nothing.

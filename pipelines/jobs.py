@@ -1,6 +1,6 @@
 """Jobs: which assets run together.
 
-Belongs here: selections, names and tags of jobs, and the automation sensor. Does not belong here:
+Belongs here: selections, names and tags of jobs, and the automation sensors. Does not belong here:
 assets, schedules.
 """
 
@@ -11,11 +11,16 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,
 )
 
-from assets.ingest import CANONICAL
+from assets.ingest import CANONICAL, NORMALISE
+from assets.publish import PUBLISH as PUBLISH
+from assets.run_tags import KIND, SOURCE
 from assets.sources import SOURCES, source
 from assets.sweeping import PRESENCE, SWEEP
 
-PUBLISH = "publish"
+MAX_RUNTIME = "dagster/max_runtime"
+"""Tag of a run: seconds after which it is ended. Runs without it: see `dagster.yaml`."""
+PUBLISH_SECONDS = "7200"
+"""Publishing keeps every other publication waiting, so that it has less time than a sync."""
 
 
 def sync_job(name: str) -> str:
@@ -40,11 +45,11 @@ def normalise_job(name: str) -> str:
 
 def build() -> list[UnresolvedAssetJobDefinition]:
     """Every job."""
-    made = [dg.define_asset_job(PUBLISH, dg.AssetSelection.groups("marts"))]
+    made = [_publish_job()]
     for name in SOURCES:
         canonical = dg.AssetSelection.assets(*([name, table] for table in CANONICAL))
         changes = dg.AssetSelection.assets([name, "changes"])
-        kind = {"orderloom/source": name}
+        kind = {SOURCE: name}
         made.append(dg.define_asset_job(sync_job(name), changes | canonical, tags=kind))
         made.append(dg.define_asset_job(normalise_job(name), canonical, tags=kind))
         if "history" in source(name).ways:
@@ -56,11 +61,28 @@ def build() -> list[UnresolvedAssetJobDefinition]:
     return made
 
 
-def automation() -> dg.AutomationConditionSensorDefinition:
-    """Normalises after backfills and publishes after canonical tables changed."""
-    return dg.AutomationConditionSensorDefinition(
-        "automation",
-        target=dg.AssetSelection.all(),
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=10,
-    )
+def _publish_job() -> UnresolvedAssetJobDefinition:
+    limited = {KIND: PUBLISH, MAX_RUNTIME: PUBLISH_SECONDS}
+    return dg.define_asset_job(PUBLISH, dg.AssetSelection.groups("marts"), tags=limited)
+
+
+def automation() -> list[dg.AutomationConditionSensorDefinition]:
+    """Normalises after backfills, and publishes after canonical tables changed.
+
+    Two sensors, so that the runs of each say by a tag what they are for.
+    """
+    marts = dg.AssetSelection.groups("marts")
+    wanted = {
+        "automation": (dg.AssetSelection.all() - marts, {KIND: NORMALISE}),
+        "publishing": (marts, {KIND: PUBLISH, MAX_RUNTIME: PUBLISH_SECONDS}),
+    }
+    return [
+        dg.AutomationConditionSensorDefinition(
+            name,
+            target=target,
+            run_tags=tags,
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=10,
+        )
+        for name, (target, tags) in wanted.items()
+    ]

@@ -61,8 +61,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def outcome(workshop: Workshop, name: str) -> dg.AssetCheckResult:
-    check = next(each for each in checks.CHECKS if each.name == name)
-    return checks.result(check, workshop)
+    """What one check finds; of a home without a published file, one that asks the ledger."""
+    if workshop.places.marts.exists():
+        (found,) = (each for each in checks.results(workshop, {}) if each.check_name == name)
+        return found
+    (check,) = (each for each in checks.CHECKS if each.name == name)
+    with duckdb.connect() as empty:
+        return checks.warned(check, workshop, empty)
 
 
 def altered(home: Workshop, folder: Path, *statements: str) -> Workshop:
@@ -81,13 +86,13 @@ def altered(home: Workshop, folder: Path, *statements: str) -> Workshop:
 def test_a_check_passes_and_fails_with_an_example(
     home: Workshop, tmp_path: Path, name: str
 ) -> None:
-    severity = next(each.severity for each in checks.CHECKS if each.name == name)
+    is_warning = name in {check.name for check in checks.CHECKS}
     for folder, statements in (("good", []), ("bad", [BREAK[name]])):
         (tmp_path / folder).mkdir()
         made = altered(home, tmp_path / folder, *filter(None, [MENDED.get(name)]), *statements)
         found = outcome(made, name)
         assert found.passed is (folder == "good")
-    assert found.severity == severity
+    assert found.severity == (checks.WARN if is_warning else checks.ERROR)
     assert "efiling.formations" in (found.description or "")
     assert "for example efiling:formations:" in found.metadata["efiling.formations"].value  # type: ignore[operator]
 
@@ -121,7 +126,7 @@ def test_counts_and_silence_are_asked_of_the_newest_runs(tmp_path: Path) -> None
     workshop.close()
 
 
-def test_before_anything_is_published_every_check_passes(tmp_path: Path) -> None:
+def test_before_anything_is_published_nothing_is_checked(tmp_path: Path) -> None:
     workshop = _bare(tmp_path)
-    assert all(checks.result(check, workshop).passed for check in checks.CHECKS)
+    assert list(checks.results(workshop, {})) == []
     workshop.close()

@@ -46,7 +46,7 @@ def orderloom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with open_sandbox() as sandbox:
+    with open_sandbox(most=150) as sandbox:
         point_at(sandbox, tmp_path, monkeypatch)
         yield sandbox
 
