@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import graphene
 import pytest
 from dagster._core.instance_for_test import instance_for_test
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
@@ -76,6 +78,11 @@ class Backfills:
     workshop: Workshop
     context: WorkspaceProcessContext
 
+    @cached_property
+    def schema(self) -> graphene.Schema:
+        """The UI's interface."""
+        return create_schema()
+
     @property
     def instance(self) -> dg.DagsterInstance:
         """Dagster's instance."""
@@ -114,7 +121,7 @@ class Backfills:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """What the UI would be answered."""
         request = self.context.create_request_context()
-        asked = create_schema().execute_async(query, context_value=request, variables=variables)
+        asked = self.schema.execute_async(query, context_value=request, variables=variables)
         result = asyncio.run(asked)
         assert not result.errors, result.errors
         data: dict[str, Any] = result.data
