@@ -20,7 +20,6 @@ from typing import Any
 import click
 import duckdb
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from pipelines.report import charts
 from resources.durable import replaced
@@ -38,7 +37,8 @@ def write(output: Path | None) -> int:
     """Write the page (default: report.html in ORDERLOOM_HOME) and return the exit code."""
     places = Places.from_environment()
     path = output or places.home / "report.html"
-    page = render(figures(places), freshness(places), now=datetime.now(UTC)).encode()
+    found = figures(places)
+    page = render(found, freshness(places), now=datetime.now(UTC)).encode()
     try:
         with replaced(path) as file:
             file.write(page)
@@ -46,6 +46,11 @@ def write(output: Path | None) -> int:
         raise ConfigurationError(
             f"cannot write: {fault.strerror}", str(path), "name another file with --output FILE"
         ) from None
+    (publication,) = found["publication"]
+    click.echo(
+        f"{len(found['accounts'])} accounts, {publication['orders']:,} orders, as published on"
+        f" {_minute(publication['published_at'])} UTC"
+    )
     click.echo(f"{path} ({len(page) / 1e6:.1f} MB): open it in a browser")
     return 0
 
@@ -97,9 +102,9 @@ def render(found: Figures, fresh: dict[str, Freshness], now: datetime) -> str:
         until=newest_week + timedelta(weeks=1),
         data=data,
         specs=charts.specifications(sources),
-        library=Markup(charts.library()),
-        style=Markup(_file("report.css")),
-        script=Markup(_file("report.js")),
+        library=charts.library(),
+        style=_file("report.css"),
+        script=_file("report.js"),
     )
 
 
@@ -160,12 +165,12 @@ def _minute(moment: datetime | None) -> str | None:
     return None if moment is None else f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _inline(value: Any) -> Markup:
+def _inline(value: Any) -> str:
     """A value as JSON that may stand in a script element, whatever its texts hold."""
     text = json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)
+    return text
 
 
 def _plain(value: Any) -> Any:
