@@ -1,21 +1,21 @@
 """The Dagster assets of each source, built from SOURCES.
 
-Belongs here: changes, history and the canonical tables of a source. Does not belong here: what each
-says of itself (`assets/telling.py`), how pulling and normalising are done, the marts
+Belongs here: changes and the canonical tables of a source. Does not belong here: history
+(`assets/history.py`), what each says of itself (`assets/telling.py`), how pulling and normalising
+are done, the marts
 (`assets/publish.py`), jobs and schedules (`pipelines/`).
 """
 
 import time
-import warnings
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 
-from assets import presence, run_checks, source_checks, telling
+from assets import freshness, history, presence, run_checks, source_checks, telling
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
-from assets.pull import CHANGES, HISTORY, Pull
+from assets.pull import CHANGES
 from assets.push import PUSH
 from assets.run_tags import mark
 from assets.run_tags import tags as tags
@@ -23,37 +23,26 @@ from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
-
-# Dagster 1.13 marks backfill policies as beta; there is no other way to make one run of many days.
-warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+from resources.accounts import Account
 
 NORMALISE = "normalise"
 CANONICAL = ("orders", "order_rows", "order_parties")
 REGISTRATIONS = "registrations"
 """Asset of a source that takes orders: what it accepted, landed. The job that pushes tells of its
 materialisations, and nothing starts that job by itself."""
-ACCOUNT = "account"
-DAY = "day"
-DAYS_PER_RUN = 100
-"""A backfill of more days of an account becomes several runs."""
-DAYS_PER_WINDOW = 31
-"""Days asked for at once in a backfill; each finished window is recorded."""
-FIRST_DAY = date(2015, 1, 1)
-"""Where partitions by day begin when no account says otherwise."""
 
 
-def days_of(source: str, first_day: date) -> dg.MultiPartitionsDefinition:
-    """Account by civil day."""
-    days = dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), end_offset=1)
-    return dg.MultiPartitionsDefinition({ACCOUNT: accounts_of(source), DAY: days})
+def build(
+    source_name: str, first_day: date | None = None, accounts: Sequence[Account] = ()
+) -> list[dg.AssetsDefinition]:
+    """Every asset of one source; `first_day` is the first that its history can be asked for.
 
-
-def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefinition]:
-    """Every asset of one source; `first_day` is the first that its history can be asked for."""
+    `accounts`: those known when Dagster loads its definitions.
+    """
     source = source_of(source_name)
-    made = [_changes(source)]
+    made = [_changes(source, accounts)]
     if "history" in source.ways:
-        made.append(_history(source, first_day or FIRST_DAY))
+        made.append(history.build(source, first_day or history.FIRST_DAY))
     if SWEEP in source.ways:
         made.append(presence.build(source))
     if PUSH in source.ways:
@@ -62,7 +51,7 @@ def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefi
     return made
 
 
-def _changes(source: Source) -> dg.AssetsDefinition:
+def _changes(source: Source, accounts: Sequence[Account]) -> dg.AssetsDefinition:
     @dg.asset(
         key=[source.name, "changes"],
         group_name=source.name,
@@ -72,6 +61,7 @@ def _changes(source: Source) -> dg.AssetsDefinition:
         kinds={"json"},
         tags={"orderloom/kind": "changes"},
         check_specs=run_checks.specs(source.name),
+        freshness_policy=freshness.policy(accounts, source.name),
     )
     def changes(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
@@ -93,41 +83,6 @@ def _changes(source: Source) -> dg.AssetsDefinition:
         )
 
     return changes
-
-
-def _history(source: Source, first_day: date) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=[source.name, "history"],
-        group_name=source.name,
-        partitions_def=days_of(source.name, first_day),
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DAYS_PER_RUN),
-        description=(
-            f"What was created in {source.title} on the chosen days, landed untouched. "
-            "Never moves the cursor of changes."
-        ),
-        kinds={"json"},
-        tags={"orderloom/kind": "history"},
-    )
-    def history(
-        context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
-    ) -> dg.MaterializeResult[None]:
-        pulls: list[Pull] = []
-        by_account = _days_by_account(context.partition_keys)
-        mark(context, HISTORY, source.name, [name for name, _ in by_account])
-        with plainly():
-            for name, days in by_account:
-                account = workshop.active(account_key(source.name, name))
-                for first, last in windows(days):
-                    pull = workshop.puller.history(
-                        account, first, last, f"{context.run.run_id}/{name}/{first}"
-                    )
-                    for day in _each_day(first, last):
-                        workshop.ledger.mark_day(account.key, day, context.run.run_id)
-                    pulls.append(pull)
-        said = telling.pulls_metadata(pulls) | telling.landed(workshop.lake, pulls)
-        return dg.MaterializeResult(metadata=said)
-
-    return history
 
 
 def _registrations(source: Source) -> dg.AssetsDefinition:
@@ -153,6 +108,8 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
     condition = (
         dg.AutomationCondition.any_deps_updated().since_last_handled()
         & ~dg.AutomationCondition.in_progress()
+        # once when the account's backfill is through, not once for each of its runs
+        & ~dg.AutomationCondition.any_deps_in_progress()
     )
     specs = [
         dg.AssetSpec(
@@ -208,28 +165,3 @@ def _normalise(workshop: Workshop, key: str, run_id: str) -> Normalised:
         workshop.ledger.finish_run(run, "failed", error=str(fault) or type(fault).__name__)
         raise
     return made
-
-
-def windows(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """Contiguous days as windows of at most DAYS_PER_WINDOW, first and last day included."""
-    ordered = sorted(set(days))
-    start = previous = ordered[0]
-    for day in ordered[1:]:
-        if day != previous + timedelta(days=1) or (day - start).days >= DAYS_PER_WINDOW:
-            yield start, previous
-            start = day
-        previous = day
-    yield start, previous
-
-
-def _days_by_account(partitions: Sequence[str]) -> list[tuple[str, list[date]]]:
-    """The days asked for, by account. Multi-partition keys order their parts by name."""
-    found: dict[str, list[date]] = {}
-    for partition in partitions:
-        keys = partition.keys_by_dimension if isinstance(partition, dg.MultiPartitionKey) else {}
-        found.setdefault(keys[ACCOUNT], []).append(date.fromisoformat(keys[DAY]))
-    return sorted(found.items())
-
-
-def _each_day(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]

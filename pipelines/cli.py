@@ -240,6 +240,20 @@ def shell() -> None:
 
 
 @main.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Default: report.html in ORDERLOOM_HOME.",
+)
+def report(output: Path | None) -> None:
+    """Write one HTML page about sales, open orders, lead times and data quality."""
+    from pipelines.report.page import write
+
+    sys.exit(write(output))
+
+
+@main.command()
 def doctor() -> None:
     """Check configuration, credentials, reachability and clock, without pulling anything."""
     from pipelines.doctor import examine

@@ -21,7 +21,7 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 
-from assets.ingest import ACCOUNT, DAY
+from assets.history import ACCOUNT, DAY
 from assets.run_tags import PROCESS, tags
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -357,9 +357,11 @@ class Ledger:
         with self._store.writing(durable=True) as connection:
             _put(connection, backfill_days, {"account": account, "day": day}, values)
 
-    def finished_days(self, account: str) -> frozenset[date]:
-        """The days that have been backfilled."""
+    def finished_days(self, account: str, by: Collection[str] | None = None) -> frozenset[date]:
+        """The days that have been backfilled; with `by`, those last done by one of these runs."""
         query = select(backfill_days.c.day).where(backfill_days.c.account == account)
+        if by is not None:
+            query = query.where(backfill_days.c.run_id.in_(by))
         with self._store.reading() as connection:
             return frozenset(connection.execute(query).scalars())
 

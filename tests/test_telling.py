@@ -264,5 +264,23 @@ def test_a_version_that_does_not_hold_is_told_with_exit_code_one(scene: Scene) -
 
 
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_a_run_that_normalised_nothing_repeats_the_last_word(scene: Scene) -> None:
+    account = scene.workshop.accounts.get(ACCOUNT)
+    before, idle = scene.runner.sync(account), scene.runner.sync(account)
+    assert idle.success, idle.problem
+    assert idle.metadata["orders"]["rows_written"] == 0
+    last, again = (
+        {
+            each.check_name + str(each.asset_key): (each.passed, each.description)
+            for each in scene.evaluations(ran)
+            if each.asset_key.path[-1] != "changes"
+        }
+        for ran in (before, idle)
+    )
+    assert again == last
+    assert not all(passed for passed, _ in last.values()), "nothing to repeat"
+    scene.runner.publish()
+
+
 def test_every_mart_says_what_tells_its_rows_apart(mart: Mart) -> None:
     assert "grain_is_unique" in {condition.name for condition in mart.conditions}

@@ -1,9 +1,10 @@
 -- Grain: one row per order, dimension and stretch of time in which its code did not change, where
 -- an event of the order tells of the dimension.
 -- A version says what a code is, an event since when it holds, or what it was in between. A
--- version's code began when its newest event says, if that speaks of this code; else as without events, but
--- not before that event. Moments in the future count for nothing. Where two versions disagree, the
--- one landed later is right: what it tells ends what was told before at the latest then.
+-- version's code began when its newest event says, if that speaks of this code; else as without
+-- events, but not before that event. Moments in the future count for nothing. Where two versions
+-- disagree, the one landed later is right: what it tells ends what was told before at the latest
+-- then.
 INSERT INTO order_status_history BY NAME
 WITH placed AS (
     SELECT *

@@ -40,8 +40,8 @@ FROM (
     WHERE status_events IS NOT NULL
 ) AS unnested;
 
--- Versions among those of their order, where there are others or an event tells of one. seen_by: when
--- the version had been received at the latest, by any clock.
+-- Versions among those of their order, where there are others or an event tells of one. seen_by:
+-- when the version had been received at the latest, by any clock.
 CREATE OR REPLACE TEMP TABLE placed_versions AS
 SELECT
     v.*,
