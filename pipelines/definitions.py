@@ -13,7 +13,7 @@ import dagster as dg
 from assets import checks, ingest, publish
 from assets.sources import SOURCES
 from assets.workshop import Workshop
-from pipelines import jobs, maintenance, outbound, registration, schedules
+from pipelines import erasure, jobs, maintenance, outbound, registration, schedules
 from resources.errors import ConfigurationError
 
 
@@ -32,7 +32,7 @@ def build_definitions(workshop: Workshop | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=[*chain.from_iterable(ingested), publish.build()],
         asset_checks=checks.build(),
-        jobs=[*jobs.build(), *maintenance.build(), *outbound.build()],
+        jobs=[*jobs.build(), *maintenance.build(), *outbound.build(), *erasure.build()],
         schedules=schedules.build(),
         sensors=[registration.build(), jobs.automation()],
         resources={"workshop": workshop},

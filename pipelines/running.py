@@ -25,7 +25,7 @@ from dagster._core.storage.tags import (
 from assets.ingest import ACCOUNT, DAY, tags
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
-from pipelines import jobs, maintenance, outbound
+from pipelines import erasure, jobs, maintenance, outbound
 from pipelines.interrupts import Interrupts
 from pipelines.registration import register
 from resources.accounts import Account
@@ -143,6 +143,11 @@ class Runner(AbstractContextManager["Runner"]):
             tags=tags(account.source, account.name, outbound.JOB),
             config={"ops": {outbound.OP: {"config": config}}},
         )
+
+    def erase(self, erasure_id: str) -> Ran:
+        """Carry out an erasure that the ledger has."""
+        config = {"ops": {erasure.OP: {"config": {"erasure": erasure_id}}}}
+        return self._run(erasure.JOB, config=config)
 
     def _run(
         self,

@@ -137,5 +137,18 @@ def clean_up(marts: Path) -> None:
             _log(file).unlink(missing_ok=True)
 
 
+def remove_all_but_live(marts: Path) -> int:
+    """Remove every published file but the live one; how many. By whoever holds others off.
+
+    Who has one open keeps reading it until they close it; nobody can open it any more.
+    """
+    gone = [file for file in marts.parent.glob(f"{marts.stem}-*.duckdb") if file != live(marts)]
+    for file in gone:
+        file.unlink()
+        _log(file).unlink(missing_ok=True)
+    flush_folder(marts.parent)
+    return len(gone)
+
+
 def _log(file: Path) -> Path:
     return file.with_name(f"{file.name}.wal")
