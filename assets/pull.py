@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from assets.erased import Erased
 from assets.known import Landed
 from assets.landing import Counts, Landing
 from assets.sources import source as source_of
@@ -211,7 +212,9 @@ class Puller:
 
     def _land_all(self, api: Api, pull: Pull, ask: Ask) -> None:
         account = pull.account
-        api.known = known = Landed(self.lake, account)
+        erased = Erased(account.source, account.key, self.ledger.erasures)
+        erased.refresh()
+        api.known = known = Landed(self.lake, account, erased)
         landing = Landing(source_of(account.source), account, self.lake, self.ledger, pull.run_id)
 
         def land(batch: Batch) -> None:

@@ -173,6 +173,18 @@ class Erasures:
             rows = connection.execute(query).all()
         return [Mark(**dict(zip(_MARK, row, strict=True))) for row in rows]
 
+    def counts(self, kind: str, mark: str) -> bool:
+        """Whether a mark counts, in whatever account; of released ones the orders alone do."""
+        found = erasure_marks.c
+        query = (
+            select(found.number)
+            .join(erasures, erasures.c.erasure_id == found.erasure_id)
+            .where(found.kind == kind, found.mark == mark)
+            .where(or_(found.kind == ORDER, erasures.c.state != RELEASED))
+        )
+        with self._store.reading() as connection:
+            return connection.execute(query.limit(1)).scalar() is not None
+
     def _read_secret(self) -> str | None:
         with self._store.reading() as connection:
             found: str | None = connection.execute(select(erasure_key.c.secret)).scalar()
