@@ -38,6 +38,7 @@ from resources.erasures import LEFT, PROVEN, Erasure
 from resources.errors import WarehouseError
 from resources.lake import AccountKey
 from resources.proof import Finding, Proof, search
+from resources.publication import published_files
 from resources.scrub import Scrubber, compact
 from schemas.canonical import LAKE
 from schemas.keys import NAMELESS, nameless_key, order_key
@@ -210,7 +211,7 @@ class Eraser:
 
     def prove(self, values: Collection[str]) -> Proof:
         """Search every file of the home for values, and the lake and ledger where they are."""
-        proof = search(self._roots(), values)
+        proof = search(self._roots(), values, published_files(self._workshop.places.marts))
         if self._lake.root is None:
             proof.findings.append(
                 Finding(Path(self._lake.url), "the lake is on an object store", is_unread=True)

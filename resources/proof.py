@@ -17,7 +17,7 @@ import re
 import sqlite3
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,12 +103,17 @@ def _plain(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
 
 
-def search(roots: Sequence[Path], values: Iterable[str]) -> Proof:
-    """Search every file below these places. Links are not followed: what they name is searched."""
+def search(roots: Sequence[Path], values: Iterable[str], rebuilt: Collection[Path] = ()) -> Proof:
+    """Search every file below these places. Links are not followed: what they name is searched.
+
+    The free blocks of a DuckDB file may hold what was deleted, compressed, and nothing decodes
+    them. Of `rebuilt` files, which were built from what is searched here, that is no matter.
+    """
     wanted, proof = tuple(values), Proof()
     for path in _files(roots):
         try:
             places = set(_places(path, Sought(wanted)))
+            has_past = path not in rebuilt and _has_free_blocks(path)
         except FileNotFoundError:
             continue  # it went meanwhile
         except (OSError, ValueError, EOFError, zlib.error) as fault:
@@ -119,6 +124,8 @@ def search(roots: Sequence[Path], values: Iterable[str]) -> Proof:
             continue
         proof.files += 1
         proof.findings += [Finding(path, place) for place in sorted(places)]
+        if has_past:
+            proof.findings.append(Finding(path, "free blocks, which nothing reads", is_unread=True))
     return proof
 
 
@@ -220,6 +227,15 @@ def _texts(column: pa.Array) -> Iterator[str]:
         yield from (_as_text(each) for each in column.to_pylist() if each is not None)
     elif not pa.types.is_null(kind):
         yield "\n".join(str(each) for each in pc.drop_null(column).to_pylist())
+
+
+def _has_free_blocks(path: Path) -> bool:
+    with path.open("rb") as file:
+        if _decoder(file.read(32)) is not _duckdb:
+            return False
+    with closing(duckdb.connect(str(path), read_only=True)) as connection:
+        row = connection.execute("SELECT free_blocks FROM pragma_database_size()").fetchone()
+    return row is not None and row[0] > 0
 
 
 def _duckdb(path: Path, sought: Sought) -> Iterator[str]:
