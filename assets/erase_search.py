@@ -176,8 +176,8 @@ class Search:
                 if key in mine:
                     continue
                 texts = {leaf.value for leaf in leaves(body, own[0]) or () if leaf.is_text}
-                told = normal_name(" ".join(texts))
-                shared |= {each for each in values - shared if normal_name(each) in told}
+                told = f" {normal_name(' / '.join(texts))} "
+                shared |= {each for each in values - shared if f" {normal_name(each)} " in told}
         return shared
 
     def _bodies(self, own: AccountKey, texts: set[str]) -> Iterator[tuple[str, str]]:
@@ -200,7 +200,7 @@ _MAY_HOLD = r"(contains(lower(body), ?) OR contains(body, '\u'))"
 
 def _longest_word(text: str) -> str:
     """What a body that holds the text contains in small letters, if it writes no escapes."""
-    found = [each for each in text.split() if each.isascii()]
+    found = [each for each in text.casefold().split() if each.isascii()]
     return max(found, key=len, default="")
 
 
