@@ -52,7 +52,7 @@ def pulls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, P
             lines = [line | {"officer": officer} for officer in OFFICERS]
             said = {"orderlines": lines, "description": f"{NAME.upper()} LTD"}
             api.edit(item["source_order_id"], said)
-        box.clock.advance(timedelta(days=2))
+        box.clock.advance(timedelta(days=90))  # until nothing happens any more by itself
         found = Pulls(point_at(box, folder, patch))
         for _ in range(2):
             found.changes(KEY)
@@ -80,12 +80,14 @@ def test_one_officer_goes_and_the_lines_are_not_asked_for_again(
     found = look(workshop, Person("name", "ingrid ångström example", KEY))
     assert [len(orders) for orders in found.orders.values()] == [2]
     before = box.requests(KEY)
+    box.clock.advance(timedelta(days=8))  # every order is listed again
     pull.changes(KEY)
     needed = box.requests(KEY) - before
     assert erase(workshop, Person("name", NAME)).findings == []
     others = "SELECT DISTINCT first_name FROM order_parties WHERE last_name = 'Else'"
     assert workshop.warehouse.read_arrow(others).to_pylist() == [{"first_name": "Someone"}]
     before = box.requests(KEY)
+    box.clock.advance(timedelta(days=8))  # every order is listed again
     counts = pull.changes(KEY).counts
     assert (counts.new, counts.changed) == (0, 0)
     assert box.requests(KEY) - before == needed
