@@ -17,6 +17,7 @@ from assets.sources import SOURCES
 from assets.workshop import Workshop
 from pipelines import (
     alerts,
+    erasure,
     freshness,
     housekeeping,
     jobs,
@@ -56,6 +57,7 @@ def build_definitions(workshop: Workshop | None = None) -> dg.Definitions:
             freshness.freshness_job,
             *maintenance.build(),
             *outbound.build(),
+            *erasure.build(),
             housekeeping.job(checked),
         ],
         schedules=[*schedules.build(service), housekeeping.schedule()],
