@@ -145,7 +145,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             }
         for table in CANONICAL:
             yield dg.MaterializeResult(asset_key=[source.name, table], metadata=told[table])
-        yield from source_checks.results(context.instance, workshop, account, made)
+        yield from source_checks.results(workshop, account, made)
 
     return canonical
 

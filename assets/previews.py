@@ -104,7 +104,7 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(_MARKUP.sub(' ', cell) for cell in cells)} |"
 
 
-_MARKUP = re.compile(r"[|<>`\[\]\s]+")
+_MARKUP = re.compile(r"[|<>`\[\] \t\r\n]+")
 """What would make a value something else than a value in Markdown."""
 
 
@@ -128,11 +128,11 @@ def _records(relation: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> list[
 
 
 def _plain(value: Any) -> Shown:
-    """A value as Dagster's tables take it: amounts keep their digits as text."""
+    """A value as it is shown: amounts keep their digits, dates and moments stay in one line."""
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
+        return f"{value:%Y-%m-%d %H:%M:%S}".replace("-", "\u2011").replace(" ", "\u00a0")
     if isinstance(value, date):
-        return value.isoformat()
+        return value.isoformat().replace("-", "\u2011")
     if isinstance(value, Decimal):
         return f"{value:f}"
     if value is None or isinstance(value, str | int | float | bool):

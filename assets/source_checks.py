@@ -4,10 +4,10 @@ Belongs here: their names, and asking the lake about the newest versions of one 
 belong here: checks of what is published (`assets/checks.py`), of a run that pulls
 (`assets/run_checks.py`).
 
-A check is evaluated for the account that the run normalised: accounts are partitions here, too. A
-run that normalised nothing says again what the run before it said, so that the last word stands.
-What fails with ERROR is held back when it comes to publishing (`resources/warehouse_checks.py`);
-WARN only says so.
+A check is evaluated for the account that the run normalised: accounts are partitions here, too.
+Dagster 1.13 wants every check of a step evaluated, so a run that normalised nothing looks at the
+newest batch again. What fails with ERROR is held back when it comes to publishing
+(`resources/warehouse_checks.py`); WARN only says so.
 """
 
 import warnings
@@ -16,13 +16,12 @@ from dataclasses import dataclass
 
 import dagster as dg
 import duckdb
-from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from assets.normalise import Normalised
 from assets.partitions import accounts_of
 from assets.workshop import Workshop
 from resources.accounts import Account
+from resources.lake import AccountKey, Lake
 
 # Dagster 1.13 marks partitioned checks as a preview; without them the result of one account would
 # take the place of the others'.
@@ -30,7 +29,6 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=".*AssetCh
 
 ERROR = dg.AssetCheckSeverity.ERROR
 WARN = dg.AssetCheckSeverity.WARN
-DRIFT = "fields_are_known"
 
 
 @dataclass(frozen=True)
@@ -105,89 +103,59 @@ CHECKS = (
         "SELECT order_key FROM quarantine",
         WARN,
     ),
+    Check(
+        "fields_are_known",
+        "orders",
+        "fields that nobody names, or that changed their type",
+        "SELECT DISTINCT field FROM drift WHERE kind IN ('unknown_field', 'changed_type')",
+        WARN,
+    ),
 )
-_EVALUATED = {
-    AssetCheckExecutionRecordStatus.SUCCEEDED,
-    AssetCheckExecutionRecordStatus.FAILED,
-}
-_READ = ("orders", "order_rows", "order_parties", "quarantine")
+_READ = ("orders", "order_rows", "order_parties", "quarantine", "drift")
 
 
 def specs(source: str) -> list[dg.AssetCheckSpec]:
     """The checks of a source's canonical tables."""
-    told = [(check.name, check.table, check.counted, check.severity) for check in CHECKS]
-    told.append((DRIFT, "orders", "fields that nobody names, or that changed their type", WARN))
     return [
         dg.AssetCheckSpec(
-            name,
-            asset=[source, table],
+            check.name,
+            asset=[source, check.table],
             partitions_def=accounts_of(source),
-            description=f"The versions normalised in a run hold no {counted}. "
-            + ("They are not published." if severity is ERROR else "Warns."),
+            description=f"The versions normalised in a run hold no {check.counted}. "
+            + ("They are not published." if check.severity is ERROR else "Warns."),
         )
-        for name, table, counted, severity in told
+        for check in CHECKS
     ]
 
 
 def results(
-    instance: dg.DagsterInstance, workshop: Workshop, account: Account, made: Normalised
+    workshop: Workshop, account: Account, made: Normalised
 ) -> Iterator[dg.AssetCheckResult]:
-    """What the checks find in what a run made; of a run that made nothing, what was found last."""
-    if made.orders or made.quarantined:
-        yield from _found(workshop, account, made)
-        return
-    for spec in specs(account.source):
-        yield _said_before(instance, account, spec.key)
-
-
-def _found(workshop: Workshop, account: Account, made: Normalised) -> Iterator[dg.AssetCheckResult]:
+    """What the checks find in what a run made; of a run that made nothing, in the newest batch."""
     own = (account.source, account.name)
+    is_new = made.orders or made.quarantined
+    after = made.after if is_new else _before_newest(workshop.lake, own)
     with duckdb.connect() as con:
         for table in _READ:
-            relation = workshop.lake.read(con, table, account=own, after=made.after)
-            relation.create_view(table)
+            workshop.lake.read(con, table, account=own, after=after).create_view(table)
         for check in CHECKS:
             faults = [str(key) for (key,) in con.execute(check.faults).fetchall()]
-            yield _result(account, check.name, check.table, check.counted, faults, check.severity)
-    fields = sorted({str(noted[1]) for noted in made.drift if noted[0] != "unmapped_code"})
-    counted = "fields that nobody names, or that changed their type"
-    yield _result(account, DRIFT, "orders", counted, fields, WARN)
+            yield _result(account, check, faults)
 
 
-def _said_before(
-    instance: dg.DagsterInstance, account: Account, key: dg.AssetCheckKey
-) -> dg.AssetCheckResult:
-    """The newest evaluation of an account's check; Dagster demands one of every run."""
-    found = instance.event_log_storage.get_asset_check_execution_history(
-        key, limit=1, status=_EVALUATED, partition_filter=PartitionKeyFilter(key=account.name)
-    )
-    if not found or found[0].evaluation is None:
-        return _result(account, key.name, key.asset_key.path[-1], "", [], WARN)
-    said = found[0].evaluation
-    return dg.AssetCheckResult(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=said.passed,
-        severity=said.severity,
-        description=said.description,
-        metadata=said.metadata,
-    )
+def _before_newest(lake: Lake, account: AccountKey) -> int:
+    """The landing sequence after which the newest file of an account's orders begins."""
+    reached = sorted(file.last_seq for file in lake.files("orders", account=account))
+    return reached[-2] if len(reached) > 1 else 0
 
 
-def _result(
-    account: Account,
-    name: str,
-    table: str,
-    counted: str,
-    faults: list[str],
-    severity: dg.AssetCheckSeverity,
-) -> dg.AssetCheckResult:
+def _result(account: Account, check: Check, faults: list[str]) -> dg.AssetCheckResult:
     example = {"example": faults[0]} if faults else {}
     return dg.AssetCheckResult(
-        asset_key=dg.AssetKey([account.source, table]),
-        check_name=name,
+        asset_key=dg.AssetKey([account.source, check.table]),
+        check_name=check.name,
         passed=not faults,
-        severity=severity,
-        description=f"{account.key}: {len(faults)} {counted}" if faults else None,
+        severity=check.severity,
+        description=f"{account.key}: {len(faults)} {check.counted}" if faults else None,
         metadata={"account": account.key, "found": len(faults), **example},
     )

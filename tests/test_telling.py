@@ -185,6 +185,13 @@ def test_checks_are_told_of_every_account_and_publication(scene: Scene) -> None:
     assert {each.check_name for each in failed} >= {"codes_are_mapped"}
 
 
+def test_a_run_that_normalises_nothing_succeeds_and_tells_checks(scene: Scene) -> None:
+    idle = scene.runner.normalise(scene.workshop.accounts.get(ACCOUNT))
+    assert idle.success, idle.problem
+    assert len(scene.evaluations(idle)) == len(source_checks.specs(SOURCE))
+    assert numbers(idle.metadata["orders"]) == numbers(scene.ran[0][0].metadata["orders"])
+
+
 def test_a_publication_without_news_tells_checks_and_no_table(scene: Scene) -> None:
     again = scene.runner.publish()
     assert (again.success, again.metadata) == (True, {})
