@@ -14,6 +14,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 from assets.freshness import IS_FRESH
 from assets.ingest import CANONICAL, NORMALISE
 from assets.publish import PUBLISH as PUBLISH
+from assets.pull import CHANGES, HISTORY
 from assets.run_tags import KIND, SOURCE
 from assets.sources import SOURCES, source
 from assets.sweeping import PRESENCE, SWEEP
@@ -50,21 +51,26 @@ def build() -> list[UnresolvedAssetJobDefinition]:
     for name in SOURCES:
         canonical = dg.AssetSelection.assets(*([name, table] for table in CANONICAL))
         changes = dg.AssetSelection.assets([name, "changes"])
-        kind = {SOURCE: name}
         synced = (changes | canonical) - _is_fresh(name)
-        made.append(dg.define_asset_job(sync_job(name), synced, tags=kind))
-        made.append(dg.define_asset_job(normalise_job(name), canonical, tags=kind))
+        made.append(_job(sync_job(name), synced, name, CHANGES))
+        made.append(_job(normalise_job(name), canonical, name, NORMALISE))
         if "history" in source(name).ways:
             history = dg.AssetSelection.assets([name, "history"])
-            made.append(dg.define_asset_job(history_job(name), history, tags=kind))
+            made.append(_job(history_job(name), history, name, HISTORY))
         if SWEEP in source(name).ways:
             presence = dg.AssetSelection.assets([name, PRESENCE])
-            made.append(dg.define_asset_job(sweep_job(name), presence, tags=kind))
+            made.append(_job(sweep_job(name), presence, name, PRESENCE))
     return made
 
 
 def _is_fresh(name: str) -> dg.AssetSelection:
     return dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey([name, "changes"]), IS_FRESH))
+
+
+def _job(
+    name: str, selection: dg.AssetSelection, source_name: str, kind: str
+) -> UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(name, selection, tags={SOURCE: source_name, KIND: kind})
 
 
 def _publish_job() -> UnresolvedAssetJobDefinition:

@@ -9,6 +9,7 @@ import dagster as dg
 from assets.ingest import REGISTRATIONS
 from assets.partitions import plainly
 from assets.push import PUSH
+from assets.run_tags import KIND
 from assets.telling import registrations_metadata
 from assets.workshop import Workshop
 from resources import registrations as states
@@ -55,7 +56,7 @@ def push_op(
         context.log.info("%s: %s, %d landed", account.key, dict(push.counts), push.landed)
 
 
-@dg.job(name=JOB)
+@dg.job(name=JOB, tags={KIND: JOB})
 def push_job() -> None:
     """See the op."""
     push_op()

@@ -99,6 +99,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         for name in ("ORDERLOOM_LAKE", "ORDERLOOM_LEDGER"):
             patch.delenv(name, raising=False)
         with serving(accounts(Places.from_environment())) as service:
+            for name in ("accounts", "freshness"):
+                service.switch(name, on=False)
             yield Desk(service, receiver)
 
 
@@ -231,6 +233,7 @@ def test_without_a_webhook_nothing_is_posted_and_the_tick_says_so(
 
 def test_the_ui_says_which_account_is_stale_though_nothing_of_it_runs(desk: Desk) -> None:
     text = TABLES.replace('beta"\n', 'beta"\nstale_after_hours = 0.00001\n', 1)
+    desk.service.switch("freshness", on=True)
     desk.tick()
     job = dg.RunsFilter(job_name="freshness")
     instance = desk.service.instance

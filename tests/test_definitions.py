@@ -42,9 +42,18 @@ def test_every_source_has_its_assets_job_and_schedule() -> None:
     assert {f"marts/{mart.name}" for mart in MARTS} <= keys
 
 
+def test_every_job_says_by_its_tags_what_it_is_for() -> None:
+    definitions = build_definitions()
+    for job in definitions.resolve_all_job_defs():
+        if not job.name.startswith("__"):
+            assert "orderloom/kind" in job.tags, job.name
+            source = next((name for name in SOURCES if job.name.startswith(f"{name}_")), None)
+            assert job.tags.get("orderloom/source") == source
+
+
 def test_sensors_run_by_default() -> None:
     definitions = build_definitions()
-    for name in ("accounts", "automation"):
+    for name in ("accounts", "alerts", "automation", "freshness", "publishing"):
         sensor = definitions.resolve_sensor_def(name)
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
 

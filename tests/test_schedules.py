@@ -126,6 +126,7 @@ def test_after_a_day_without_a_scheduler_each_account_gets_one_run(home: Service
     assert before.timestamp == now.replace(second=0).timestamp(), "none in between"
 
 
+@pytest.mark.nightly
 def test_a_backfill_of_the_account_holds_up_no_sync(home: Service) -> None:
     now = NOON + timedelta(days=4)
     home.schedules(now)
