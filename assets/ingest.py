@@ -7,12 +7,12 @@ are done, the marts
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import dagster as dg
 
-from assets import history, presence, run_checks, source_checks, telling
+from assets import freshness, history, presence, run_checks, source_checks, telling
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import CHANGES
@@ -23,6 +23,7 @@ from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
+from resources.accounts import Account
 
 NORMALISE = "normalise"
 CANONICAL = ("orders", "order_rows", "order_parties")
@@ -31,10 +32,15 @@ REGISTRATIONS = "registrations"
 materialisations, and nothing starts that job by itself."""
 
 
-def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefinition]:
-    """Every asset of one source; `first_day` is the first that its history can be asked for."""
+def build(
+    source_name: str, first_day: date | None = None, accounts: Sequence[Account] = ()
+) -> list[dg.AssetsDefinition]:
+    """Every asset of one source; `first_day` is the first that its history can be asked for.
+
+    `accounts`: those known when Dagster loads its definitions.
+    """
     source = source_of(source_name)
-    made = [_changes(source)]
+    made = [_changes(source, accounts)]
     if "history" in source.ways:
         made.append(history.build(source, first_day or history.FIRST_DAY))
     if SWEEP in source.ways:
@@ -45,7 +51,7 @@ def build(source_name: str, first_day: date | None = None) -> list[dg.AssetsDefi
     return made
 
 
-def _changes(source: Source) -> dg.AssetsDefinition:
+def _changes(source: Source, accounts: Sequence[Account]) -> dg.AssetsDefinition:
     @dg.asset(
         key=[source.name, "changes"],
         group_name=source.name,
@@ -55,6 +61,7 @@ def _changes(source: Source) -> dg.AssetsDefinition:
         kinds={"json"},
         tags={"orderloom/kind": "changes"},
         check_specs=run_checks.specs(source.name),
+        freshness_policy=freshness.policy(accounts, source.name),
     )
     def changes(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
@@ -138,7 +145,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
             }
         for table in CANONICAL:
             yield dg.MaterializeResult(asset_key=[source.name, table], metadata=told[table])
-        yield from source_checks.results(workshop, account, made)
+        yield from source_checks.results(context.instance, workshop, account, made)
 
     return canonical
 

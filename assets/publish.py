@@ -5,11 +5,12 @@ how the file is built (`resources/warehouse.py`), what a mart means (`assets/mar
 of it (`assets/telling_marts.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from assets import checks
+from assets.freshness import policy
 from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.partitions import plainly
@@ -18,6 +19,7 @@ from assets.run_tags import mark
 from assets.sources import SOURCES
 from assets.telling_marts import COLUMNS, defined_columns, published_metadata
 from assets.workshop import Workshop
+from resources.accounts import Account
 
 TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
 """Published tables that are shown as assets beside the marts."""
@@ -35,8 +37,11 @@ class PublishConfig(dg.Config):
     """True: somebody has looked at the orders that are gone, or changed beyond belief."""
 
 
-def build() -> dg.AssetsDefinition:
-    """The assets of the published file: its main tables and every mart."""
+def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
+    """The assets of the published file: its main tables and every mart.
+
+    `accounts`: those known when Dagster loads its definitions.
+    """
     # On one table, and looking at one table of each source: all of them run together, and Dagster
     # keeps every evaluation for a month, 0.1 MB each if every mart looks at every table.
     orders = dg.AssetSelection.assets(*([source, CANONICAL[0]] for source in SOURCES))
@@ -56,6 +61,7 @@ def build() -> dg.AssetsDefinition:
             automation_condition=condition if name == TABLES[0] else None,
             kinds={"duckdb"},
             skippable=True,
+            freshness_policy=policy(accounts),
             description=meaning,
             metadata=columns.get(name, {}),
         )

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from datetime import time as clock_time
 from typing import Any
 
+from assets.erased import Erased
 from assets.known import Landed
 from assets.landing import Counts, Landing
 from assets.sources import source as source_of
@@ -233,7 +234,9 @@ class Puller:
 
     def _land_all(self, api: Api, pull: Pull, ask: Ask) -> None:
         account = pull.account
-        api.known = known = Landed(self.lake, account)
+        erased = Erased(account.source, account.key, self.ledger.erasures)
+        erased.refresh()
+        api.known = known = Landed(self.lake, account, erased)
         landing = Landing(source_of(account.source), account, self.lake, self.ledger, pull.run_id)
 
         def land(batch: Batch) -> None:

@@ -198,6 +198,35 @@ def compact() -> None:
 
 
 @main.command()
+@click.option("--email", metavar="ADDRESS", help="Whose: the e-mail address; - reads it.")
+@click.option("--name", metavar="NAME", help="Or the full name; - reads it.")
+@click.option("--customer-id", metavar="ID", help="Or an account's customer id; - reads it.")
+@click.option("--account", metavar="ACCOUNT", help="The account of a customer id, or of a name.")
+@click.option("--yes", is_flag=True, help="Erase; without it is only shown what would be.")
+@click.option("--namesakes", is_flag=True, help="With --name: all who go by that name.")
+@click.option("--list", "listing", is_flag=True, help="Show the erasures so far.")
+@click.option("--release", metavar="ERASURE", help="Keep again what that person orders anew.")
+def erase(
+    email: str | None,
+    name: str | None,
+    customer_id: str | None,
+    account: str | None,
+    yes: bool,
+    namesakes: bool,
+    listing: bool,
+    release: str | None,
+) -> None:
+    """Erase one person from everything that is kept, and prove it."""
+    from pipelines import erasing
+
+    if listing:
+        sys.exit(erasing.show_all())
+    if release is not None:
+        sys.exit(erasing.release(release))
+    sys.exit(erasing.erase(email, name, customer_id, account, yes=yes, namesakes=namesakes))
+
+
+@main.command()
 def status() -> None:
     """Show each account: last success, last problem, how far it has come.
 
@@ -237,6 +266,20 @@ def shell() -> None:
     from pipelines.shell import start
 
     start()
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Default: report.html in ORDERLOOM_HOME.",
+)
+def report(output: Path | None) -> None:
+    """Write one HTML page about sales, open orders, lead times and data quality."""
+    from pipelines.report.page import write
+
+    sys.exit(write(output))
 
 
 @main.command()

@@ -5,6 +5,7 @@ Belongs here: the op, and when it runs. Does not belong here: what may go (`pipe
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -48,6 +49,7 @@ def _delete(
 ) -> dict[str, int]:
     """How much was deleted, by what it is."""
     kept = workshop.accounts.service.retention
+    kept_since = datetime.now(UTC) - timedelta(days=kept.successful_runs_days)
     return {
         "runs": retention.delete_runs(
             instance,
@@ -56,6 +58,7 @@ def _delete(
             failed_days=kept.failed_runs_days,
             most_seconds=MOST_SECONDS,
         ),
+        "results of checks": retention.delete_check_results(instance, kept_since),
         "folders of logs": retention.delete_orphaned_logs(instance),
         "rows of run history": workshop.ledger.forget_runs(
             idle_days=kept.successful_runs_days, any_days=kept.run_history_days

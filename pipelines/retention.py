@@ -21,7 +21,9 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.event_api import AssetRecordsFilter
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from sqlalchemy import delete, func, select
 
 _AT_ONCE = 500
 EVALUATIONS = timedelta(days=2)
@@ -109,6 +111,25 @@ def _delete(instance: dg.DagsterInstance, run_id: str) -> None:
     if isinstance(storage, SqliteEventLogStorage):
         for suffix in ("", "-wal", "-shm"):
             Path(storage.path_for_shard(run_id) + suffix).unlink(missing_ok=True)
+
+
+def delete_check_results(instance: dg.DagsterInstance, before: datetime) -> int:
+    """Delete results of checks from before a moment, but the newest of each check and partition.
+
+    Dagster keeps them when it deletes their run. How many there were; 0 where Dagster's storage is
+    not SQLite.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        return 0
+    table = AssetCheckExecutionsTable
+    newest = select(func.max(table.c.id)).group_by(
+        table.c.asset_key, table.c.check_name, table.c.partition
+    )
+    moment = before.astimezone(UTC).replace(tzinfo=None)
+    old = delete(table).where(table.c.create_timestamp < moment, table.c.id.not_in(newest))
+    with storage.index_connection() as connection:
+        return connection.execute(old).rowcount
 
 
 def delete_evaluations(instance: dg.DagsterInstance) -> None:

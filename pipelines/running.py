@@ -25,7 +25,7 @@ from assets.history import ACCOUNT, DAY
 from assets.run_tags import PROCESS, tags
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
-from pipelines import instance_settings, jobs, maintenance, outbound
+from pipelines import erasure, instance_settings, jobs, maintenance, outbound
 from pipelines.interrupts import Interrupts
 from pipelines.registration import register
 from resources.accounts import Account
@@ -141,6 +141,11 @@ class Runner(AbstractContextManager["Runner"]):
             tags=tags(account.source, account.name, outbound.JOB),
             config={"ops": {outbound.OP: {"config": config}}},
         )
+
+    def erase(self, erasure_id: str) -> Ran:
+        """Carry out an erasure that the ledger has."""
+        config = {"ops": {erasure.OP: {"config": {"erasure": erasure_id}}}}
+        return self._run(erasure.JOB, config=config)
 
     def _run(
         self,

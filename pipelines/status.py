@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from assets.sources import accounts
 from pipelines import console, drift
 from resources.accounts import AccountSettings
+from resources.erasures import BEGUN
 from resources.ledger import Freshness, Ledger
 from resources.places import Places
 
@@ -42,7 +43,10 @@ def show() -> int:
                     seen.error if seen.is_failing else "",
                 )
             )
+        begun = [each for each in ledger.erasures.all() if each.state == BEGUN]
     console.table("", COLUMNS, rows)
+    for each in begun:
+        console.out.print(f"erasure {each.erasure_id} is unfinished: repeat `orderloom erase`")
     for line in drift.lines(places):
         console.out.print(line)
     console.out.print(f"marts: {places.marts}" if places.marts.exists() else "no marts yet")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from assets.freshness import is_stale
 from assets.ingest import NORMALISE
 from assets.pull import CHANGES, HISTORY
 from assets.push import PUSH
@@ -87,7 +88,7 @@ def of_accounts(workshop: Workshop, now: datetime) -> Iterator[Trouble]:
                 yield _failing(account, kind, seen, ledger)
         seen = by_kind[CHANGES].get(account.key, Freshness())
         stale_at = seen.stale_at(account.settings.stale_after_hours)
-        if stale_at is not None and stale_at <= now:
+        if stale_at is not None and is_stale(account, seen, now):
             yield _stale(account, seen, stale_at)
 
 

@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 
 from resources import leases as leasing
+from resources.erasures import Erasures
 from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, running, runs
@@ -118,9 +119,15 @@ class Ledger:
         self._clocks = leasing.Clocks(now, uptime)
         self.registrations = Registrations(self._store, now)
         """What was sent outward; see `resources/registrations.py`."""
+        self.erasures = Erasures(self._store, now)
+        """Whom nothing may be kept of; see `resources/erasures.py`."""
 
     def close(self) -> None:
         self._store.close()
+
+    def rewrite(self, rewritten: Callable[[str], str]) -> int:
+        """Pass the texts of every record through a function; how many records it changed."""
+        return self._store.rewrite(rewritten)
 
     def __enter__(self) -> Self:
         return self

@@ -164,6 +164,15 @@ class Warehouse:
             live = publication.publish(self.path, building)
             return _report(started, plan, live, built)
 
+    def forget(self) -> int:
+        """Remove every published file but the live one; how many there were.
+
+        A file that was brought up to date may hold what it held before in blocks that are free:
+        only one that was built from scratch (`publish` with `rebuild`) is free of what is gone.
+        """
+        with publication.exclusive(self.path), self._plainly():
+            return publication.remove_all_but_live(self.path)
+
     def open(self) -> duckdb.DuckDBPyConnection:
         """A read-only connection to the newest file; it stays with that file until closed.
 

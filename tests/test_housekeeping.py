@@ -119,11 +119,29 @@ def test_the_job_deletes_by_the_days_of_the_accounts_file_and_says_what(home: Ho
     made = job.execute_in_process(instance=home.instance)
     assert made.output_for_node("delete_what_is_old") == {
         "runs": 0,
+        "results of checks": 0,
         "folders of logs": 2,
         "rows of run history": 0,
     }
     assert not tick.exists()
     assert not orphan.exists()
+
+
+def test_the_newest_result_of_each_check_stays(home: Home) -> None:
+    def results() -> list[tuple[str, int]]:
+        path = Path(home.workshop.places.dagster) / "history/runs/index.db"
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute(
+                "SELECT check_name, COUNT(*) FROM asset_check_executions"
+                " GROUP BY asset_key, check_name, partition"
+            ).fetchall()
+
+    before = results()
+    assert max(count for _, count in before) > 1
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert retention.delete_check_results(home.instance, tomorrow) > 0
+    assert [name for name, _ in results()] == [name for name, _ in before]
+    assert {count for _, count in results()} == {1}
 
 
 def test_a_database_of_free_pages_shrinks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,11 +20,14 @@ from assets.marts import MARTS
 from assets.publish import TABLES
 from assets.pull import Pull
 from assets.workshop import Workshop
+from pipelines.commands import exit_code
 from pipelines.running import Ran, Runner
 from resources.warehouse import Mart
 from sandbox.server import Sandbox
 from schemas.canonical import LAKE, PERSONAL
 from schemas.published import PUBLISHED
+from tests import canonical_rows
+from tests.canonical_rows import order
 from tests.faults_case import thin
 from tests.home import point_at
 
@@ -235,6 +238,42 @@ def test_a_push_tells_every_state() -> None:
     assert said == {"intended": 0, "accepted": 2, "refused": 0, "uncertain": 0, "released": 0}
 
 
+def test_a_version_that_does_not_hold_is_told_with_exit_code_one(scene: Scene) -> None:
+    """The last test of this home: what is wrong stays in its lake."""
+    own = (SOURCE, NAME)
+    before = scene.workshop.warehouse.row_counts()["orders"]
+    wrong = canonical_rows.table("orders", [order("odd", 10**6, own, row_count=3)])
+    assert scene.workshop.lake.append("orders", wrong, stage="odd", batch=1)
+    ran = scene.runner.publish()
+    line = "tastyigniter.bakery is held back: 1 orders lack some of their rows"
+    assert ran.metadata["data_quality"]["held_back"] == line
+    assert ran.metadata["data_quality"]["accounts_held_back"] == 1
+    assert (ran.success, exit_code([ran])) == (True, 1)
+    (told,) = (each for each in scene.evaluations(ran) if not each.passed and
+               each.severity == dg.AssetCheckSeverity.ERROR)  # fmt: skip
+    assert told.check_name == "every_order_has_its_rows"
+    assert told.description == "1 orders lack some of their rows (held back): tastyigniter.bakery"
+    assert scene.workshop.warehouse.row_counts()["orders"] == before
+
+
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_a_run_that_normalised_nothing_repeats_the_last_word(scene: Scene) -> None:
+    account = scene.workshop.accounts.get(ACCOUNT)
+    before, idle = scene.runner.sync(account), scene.runner.sync(account)
+    assert idle.success, idle.problem
+    assert idle.metadata["orders"]["rows_written"] == 0
+    last, again = (
+        {
+            each.check_name + str(each.asset_key): (each.passed, each.description)
+            for each in scene.evaluations(ran)
+            if each.asset_key.path[-1] != "changes"
+        }
+        for ran in (before, idle)
+    )
+    assert again == last
+    assert not all(passed for passed, _ in last.values()), "nothing to repeat"
+    scene.runner.publish()
+
+
 def test_every_mart_says_what_tells_its_rows_apart(mart: Mart) -> None:
     assert "grain_is_unique" in {condition.name for condition in mart.conditions}
