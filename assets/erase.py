@@ -184,7 +184,7 @@ class Eraser:
         if made.faults:
             raise WarehouseError(
                 "the marts could not be built without leaving accounts out: "
-                + "; ".join(made.faults.values()),
+                + "; ".join(map(str, made.faults.values())),
                 str(made.path),
                 "mend that, then run orderloom erase again",
             )
