@@ -21,6 +21,9 @@ pytestmark = [
 ]
 
 
+ACME_TOKEN = "BRIGHTPEARL_ACME_ACCOUNT_TOKEN"
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfills]:
     """One home for all tests; each has days of its own."""
@@ -62,21 +65,21 @@ def test_the_failure_of_one_account_leaves_the_days_of_the_other_green(
     home: Backfills, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of fewer days than accounts Dagster makes one run for all accounts."""
-    token = os.environ["BETA_TOKEN"]
-    monkeypatch.setenv("BETA_TOKEN", "wrong")
+    token = os.environ[ACME_TOKEN]
+    monkeypatch.setenv(ACME_TOKEN, "wrong")
     backfill = home.launch(["acme", "beta"], [date(2026, 7, 20)])
     assert home.finish(backfill) == ended("COMPLETED_FAILED", 1, 1)
-    assert home.shown("failed") == {("beta", "2026-07-20")}
+    assert home.shown("failed") == {("acme", "2026-07-20")}
     (run,) = home.runs(backfill)
     assert home.windows([run]) == [
-        (ACME, "2026-07-20", "2026-07-20", "succeeded"),
-        (BETA, "2026-07-20", "2026-07-20", "failed"),
+        (ACME, "2026-07-20", "2026-07-20", "failed"),
+        (BETA, "2026-07-20", "2026-07-20", "succeeded"),
     ]
-    monkeypatch.setenv("BETA_TOKEN", token)
+    monkeypatch.setenv(ACME_TOKEN, token)
     again = home.retry(backfill)
     assert home.finish(again) == ended("COMPLETED_SUCCESS", 1)
     assert home.shown("failed") == set()
-    assert home.windows(home.runs(again)) == [(BETA, "2026-07-20", "2026-07-20", "succeeded")]
+    assert home.windows(home.runs(again)) == [(ACME, "2026-07-20", "2026-07-20", "succeeded")]
 
 
 def test_what_a_failed_run_had_finished_is_not_asked_for_again(home: Backfills) -> None:
