@@ -114,7 +114,8 @@ class Backfill:
 
     def _window(self, account: Account, first: date, last: date) -> None:
         """Ask for contiguous days. The numbers of the whole window go with its last day."""
-        of_others = {"window": f"{first} to {last}", "numbers": f"with {last}"}
+        numbers = f"of the whole window, with {last}, once it is done"
+        of_others = {"window": f"{first} to {last}", "numbers": numbers}
 
         def finished(start: date, end: date) -> None:
             for day in each_day(start, end):

@@ -103,13 +103,15 @@ def test_a_backfill_is_clicked_and_its_orders_are_in_the_marts(
 ) -> None:
     first, last = date(2026, 10, 20), date(2026, 10, 23)
     wanted = _created(box, first, last)
+    expect.set_options(timeout=PATIENCE * 1000)
     with opened() as page, dagster_ui(surroundings, tmp_path / "ui.log") as url:
+        page.set_default_timeout(PATIENCE * 1000)
         ask(url, "mutation { setNuxSeen }")
         page.goto(f"{url}/asset-groups")
         _launch(page, first, last)
         page.goto(f"{url}/runs/b/{_backfill(url)}")
         succeeded = page.get_by_text("Succeeded", exact=True)
-        expect(succeeded).to_have_count(2, timeout=PATIENCE * 1000)  # its status, and a column
+        expect(succeeded).to_have_count(2)  # its status, and a column
         expect(page.get_by_text("100% completed")).to_be_visible()
         page.goto(f"{url}/assets/brightpearl/history?view=partitions")
         expect(page.get_by_text("Materialized (4)")).to_be_visible()
