@@ -6,6 +6,7 @@ here: any meaning (`schemas`, the headers in `assets/marts`).
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import duckdb
 
-from assets.marts import MARTS
+from assets.marts import KEY, MARTS
 from resources.lake import Lake
+from resources.warehouse import Mart
 from resources.warehouse_build import Build
 from resources.warehouse_describe import source_views
 from schemas.published import GRAINS, MACRO_COLUMNS, MACROS
@@ -125,6 +127,15 @@ class Reader:
         ).fetchall()
         return Relation(name, name, meaning, tuple(Column(*row) for row in found))
 
+    def mart(self, mart: Mart) -> Relation:
+        """A mart, with the columns that tell its rows apart."""
+        found = self.table(mart.name)
+        key = re.search(rf"^-- {KEY}: (.+(?:\n-- {{4,}}.+)*)", mart.sql, re.MULTILINE)
+        if key is None:
+            return found
+        columns = ", ".join(f"`{column}`" for column in re.findall(r"\w+", key[1]))
+        return replace(found, meaning=f"{found.meaning}\n\nKey: {columns}.")
+
     def view(self, name: str) -> Relation:
         """A view of one source, with the columns that the table behind it lacks."""
         base = next(table for table in ("order_rows", "orders") if name.endswith(f"_{table}"))
@@ -163,7 +174,7 @@ def render() -> str:
         build.make(MARTS)
         reader = Reader(con)
         groups = {
-            "Marts": [reader.table(mart.name) for mart in MARTS],
+            "Marts": [reader.mart(mart) for mart in MARTS],
             "Facts": [reader.table(n) for n in GRAINS if not n.startswith("dim_")],
             "Dimensions": [reader.dimension(n) for n in sorted(GRAINS) if n.startswith("dim_")],
             "Views": [reader.view(name) for name in source_views()],

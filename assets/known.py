@@ -14,8 +14,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from assets.erased import Erased
 from resources.accounts import Account
 from resources.lake import Lake
+from schemas.keys import order_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,10 @@ class Standing:
 class Landed:
     """Reads one account's raw records. Not safe to use from several threads."""
 
-    def __init__(self, lake: Lake, account: Account) -> None:
+    def __init__(self, lake: Lake, account: Account, erased: Erased | None = None) -> None:
+        """`erased`: what may not be kept, for those who compare with what is."""
         self._lake = lake
+        self._erased = erased
         self._account = account
         self._connection: duckdb.DuckDBPyConnection | None = None
 
@@ -157,6 +161,14 @@ class Landed:
         """The newest landed record of each id, as landed."""
         rows = self._query(f"SELECT source_order_id, body FROM raw WHERE {_newest(ids)}", ids)
         return {order_id: body.encode() for order_id, body in rows}
+
+    def as_kept(self, order_id: str, body: bytes) -> bytes:
+        """A body just received as it would be landed: without what tells of erased persons."""
+        if self._erased is None:
+            return body
+        key = order_key(self._account.source, self._account.name, order_id)
+        found = self._erased.apply(key, body.decode("utf-8", errors="replace"))
+        return body if found is None else found.body.encode("utf-8", errors="replace")
 
     def close(self) -> None:
         """Let go of the connection."""

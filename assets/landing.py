@@ -1,7 +1,8 @@
 """Landing: what a source yields becomes raw records in the lake, each content once.
 
 Belongs here: keys, hashes, what is new, changed or unchanged, the landing sequence. Does not belong
-here: asking (the sources), reading what landed (`assets/known.py`), normalising.
+here: asking (the sources), reading what landed (`assets/known.py`), what may not be kept of erased
+persons (`assets/erased.py`), normalising.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 import pyarrow as pa
 import xxhash
 
+from assets.erased import Erased
 from assets.known import Landed, Newest, landing_stage
 from assets.sources.base import Record, Source
 from resources.accounts import Account
@@ -71,6 +73,7 @@ class Landing:
         self._ledger = ledger
         self._run_id = run_id
         self._landed = Landed(lake, account)
+        self._erased = Erased(account.source, account.key, ledger.erasures)
         self._before = self._landed.last_seq
         """Whatever was landed up to here was fetched before anything that is landed here."""
 
@@ -83,8 +86,9 @@ class Landing:
         """
         if not records:
             return Counts()
-        prepared = [(record, *self._prepare(record)) for record in records]
         with self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease:
+            self._erased.refresh()  # under the lease: what is erased meanwhile counts
+            prepared = [(record, *self._prepare(record)) for record in records]
             batch = self._sort_out(prepared)
             if batch.rows:
                 table = pa.Table.from_pylist(batch.rows, schema=LAKE["raw"])
@@ -98,10 +102,19 @@ class Landing:
         self._landed.close()
 
     def _prepare(self, record: Record) -> tuple[bytes, str]:
-        """The body without what is never stored, and the hash of its lasting parts."""
+        """The body without what is never stored, and the hash of its lasting parts.
+
+        Neither is what tells of erased persons. An order of theirs is noted before it is landed.
+        """
         body = without(record.body, self._source.never_stored)
-        lasting = without(body, self._source.volatile)
-        return body, xxhash.xxh3_128_hexdigest(lasting)
+        key = self._key(record, "")
+        found = self._erased.apply(key, body.decode("utf-8", errors="replace"))
+        if found is not None:
+            body = found.body.encode("utf-8", errors="replace") if found.fields else body
+            if found.orders and record.source_order_id is not None:
+                self._ledger.erasures.note_orders(found.orders)
+                self._erased.refresh()
+        return body, content_hash(self._source, body)
 
     def _sort_out(self, prepared: Sequence[tuple[Record, bytes, str]]) -> _Batch:
         keys = {self._key(record, digest) for record, _, digest in prepared}
@@ -184,6 +197,11 @@ def _is_no_news(newest: Newest, record: Record, digest: str) -> bool:
     if newest.kind == "suspected":
         return is_stale and newest.content_hash == digest
     return newest.content_hash == digest
+
+
+def content_hash(source: Source, body: bytes) -> str:
+    """The hash by which equal content is known: of the body less its volatile parts."""
+    return xxhash.xxh3_128_hexdigest(without(body, source.volatile))
 
 
 def without(body: bytes, paths: frozenset[str]) -> bytes:

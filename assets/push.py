@@ -21,6 +21,7 @@ import msgspec
 
 from assets.known import Landed
 from assets.landing import Landing
+from assets.persons import EMAIL, normal_email
 from assets.push_choice import Choice, Chosen
 from assets.sources import source as source_of
 from assets.sources.base import Outcome, Outgoing, Record
@@ -30,6 +31,7 @@ from resources import registrations as states
 from resources.accounts import Account, Accounts
 from resources.api import Api, Progress
 from resources.budget import Budget
+from resources.erasures import EVERYWHERE, ORDER
 from resources.errors import ApiError, ConfigurationError, LedgerError
 from resources.lake import Lake
 from resources.leases import Lease, LeaseHeld
@@ -261,6 +263,9 @@ class Pusher:
         days = choice.rule.exclude_emails_seen_days
         seen = self._emails_seen(account, days) if days else set()
         for chosen in choice.orders({key: _TAKEN[state] for key, state in taken.items()}):
+            if self._is_erased(chosen):
+                choice.skipped["the customer was erased"] += 1
+                continue
             email = (chosen.order.email or "").strip().lower()
             if chosen.outgoing is not None and days:
                 if email in seen:
@@ -268,6 +273,12 @@ class Pusher:
                     continue
                 seen.add(email)
             yield chosen
+
+    def _is_erased(self, chosen: Chosen) -> bool:
+        """Whether the order is an erased person's: the marts may be older than the erasure."""
+        erasures = self.ledger.erasures
+        email = erasures.digest(EMAIL, EVERYWHERE, normal_email(chosen.order.email or ""))
+        return erasures.counts(EMAIL, email) or erasures.counts(ORDER, chosen.order.order_key)
 
     def _emails_seen(self, account: Account, days: int) -> set[str]:
         """Who was sent an invitation, or may have been, in so many days."""

@@ -17,8 +17,8 @@ from resources.processes import this_process
 SOURCE = "orderloom/source"
 ACCOUNT = "orderloom/account"
 KIND = "orderloom/kind"
-PROCESS = ".orderloom/process"
-"""The process that executes the run; the UI does not show tags that begin with a point."""
+PROCESS = ".dagster/orderloom_process"
+"""The process that executes the run. The UI hides tags of this prefix, and of no other."""
 
 
 def tags(source: str, account: str, kind: str) -> dict[str, str]:

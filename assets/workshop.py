@@ -19,6 +19,7 @@ from resources.errors import ConfigurationError
 from resources.lake import Lake
 from resources.ledger import Ledger
 from resources.places import Places
+from resources.proof import Proof
 from resources.warehouse import Warehouse
 
 
@@ -33,6 +34,10 @@ class Workshop:
     """Told after every landing commit."""
     clock: Clock | None = None
     """What waits are measured by; None for the clock on the wall."""
+    sought: frozenset[str] = field(default=frozenset(), repr=False)
+    """Values of the person whom this process erases: told to no run, log or ledger."""
+    proof: Proof | None = None
+    """What the search for them came to."""
 
     @property
     def accounts(self) -> Accounts:

@@ -16,9 +16,11 @@ from typing import Any
 
 import dagster as dg
 
+from assets.run_tags import ACCOUNT, KIND
 from assets.workshop import Workshop
 from pipelines import troubles
 from pipelines.troubles import Trouble
+from pipelines.unfinished import unfinished
 from resources.errors import ConfigurationError
 from resources.webhook import WebhookError, post
 
@@ -120,7 +122,9 @@ def _news(
         key for key in known
         if key not in current and (not key.startswith("run ") or key in ended_well)
     ]  # fmt: skip
-    for subject, new in _by_subject(current, known).items():
+    under_way = _under_way(instance)
+    telling = {key: each for key, each in current.items() if key not in under_way}
+    for subject, new in _by_subject(telling, known).items():
         known = known | dict.fromkeys((each.key for each in new), subject)
         yield _together(new), known
     for key in over:
@@ -128,6 +132,12 @@ def _news(
         known = {each: of for each, of in known.items() if each != key}
         is_well = subject not in known.values()
         yield (troubles.recovery(subject, watched, now) if is_well else None), known
+
+
+def _under_way(instance: dg.DagsterInstance) -> set[str]:
+    """Keys of failures of which a run at hand will tell whether they go on."""
+    tags = [run.tags for run, _ in unfinished(instance, {})]
+    return {f"{each[ACCOUNT]}/{each[KIND]}" for each in tags if ACCOUNT in each and KIND in each}
 
 
 def _runs(

@@ -177,11 +177,16 @@ def replay(accounts: tuple[str, ...]) -> None:
 
 
 @main.command()
-def rebuild() -> None:
+@click.option(
+    "--accept-unlike-before",
+    is_flag=True,
+    help="Publish also where orders are gone or amounts changed beyond belief: somebody looked.",
+)
+def rebuild(*, accept_unlike_before: bool) -> None:
     """Build the marts afresh from the lake."""
     from pipelines.commands import rebuild as work
 
-    sys.exit(work())
+    sys.exit(work(accept_unlike_before=accept_unlike_before))
 
 
 @main.command()
@@ -193,8 +198,40 @@ def compact() -> None:
 
 
 @main.command()
+@click.option("--email", metavar="ADDRESS", help="Whose: the e-mail address; - reads it.")
+@click.option("--name", metavar="NAME", help="Or the full name; - reads it.")
+@click.option("--customer-id", metavar="ID", help="Or an account's customer id; - reads it.")
+@click.option("--account", metavar="ACCOUNT", help="The account of a customer id, or of a name.")
+@click.option("--yes", is_flag=True, help="Erase; without it is only shown what would be.")
+@click.option("--namesakes", is_flag=True, help="With --name: all who go by that name.")
+@click.option("--list", "listing", is_flag=True, help="Show the erasures so far.")
+@click.option("--release", metavar="ERASURE", help="Keep again what that person orders anew.")
+def erase(
+    email: str | None,
+    name: str | None,
+    customer_id: str | None,
+    account: str | None,
+    yes: bool,
+    namesakes: bool,
+    listing: bool,
+    release: str | None,
+) -> None:
+    """Erase one person from everything that is kept, and prove it."""
+    from pipelines import erasing
+
+    if listing:
+        sys.exit(erasing.show_all())
+    if release is not None:
+        sys.exit(erasing.release(release))
+    sys.exit(erasing.erase(email, name, customer_id, account, yes=yes, namesakes=namesakes))
+
+
+@main.command()
 def status() -> None:
-    """Show each account: last success, last problem, how far it has come."""
+    """Show each account: last success, last problem, how far it has come.
+
+    Exit code 1 where the last run of an account failed, or an account is stale.
+    """
     from pipelines.status import show
 
     sys.exit(show())

@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,
 )
 
+from assets.freshness import IS_FRESH
 from assets.ingest import CANONICAL, NORMALISE
 from assets.publish import PUBLISH as PUBLISH
 from assets.run_tags import KIND, SOURCE
@@ -50,7 +51,8 @@ def build() -> list[UnresolvedAssetJobDefinition]:
         canonical = dg.AssetSelection.assets(*([name, table] for table in CANONICAL))
         changes = dg.AssetSelection.assets([name, "changes"])
         kind = {SOURCE: name}
-        made.append(dg.define_asset_job(sync_job(name), changes | canonical, tags=kind))
+        synced = (changes | canonical) - _is_fresh(name)
+        made.append(dg.define_asset_job(sync_job(name), synced, tags=kind))
         made.append(dg.define_asset_job(normalise_job(name), canonical, tags=kind))
         if "history" in source(name).ways:
             history = dg.AssetSelection.assets([name, "history"])
@@ -59,6 +61,10 @@ def build() -> list[UnresolvedAssetJobDefinition]:
             presence = dg.AssetSelection.assets([name, PRESENCE])
             made.append(dg.define_asset_job(sweep_job(name), presence, tags=kind))
     return made
+
+
+def _is_fresh(name: str) -> dg.AssetSelection:
+    return dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey([name, "changes"]), IS_FRESH))
 
 
 def _publish_job() -> UnresolvedAssetJobDefinition:
@@ -82,7 +88,7 @@ def automation() -> list[dg.AutomationConditionSensorDefinition]:
             target=target,
             run_tags=tags,
             default_status=dg.DefaultSensorStatus.RUNNING,
-            minimum_interval_seconds=30,
+            minimum_interval_seconds=10,
         )
         for name, (target, tags) in wanted.items()
     ]

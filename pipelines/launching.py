@@ -10,12 +10,11 @@ longest run time is over, and its account would not be synced until then.
 
 from __future__ import annotations
 
-from dagster import DagsterRun, DefaultRunLauncher
+from dagster import DagsterError, DagsterRun, DefaultRunLauncher
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.base import LaunchRunContext
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import deserialize_value
-from dagster_shared.error import DagsterError
 
 from assets.run_tags import PROCESS
 from resources.processes import is_gone, shares_our_clock

@@ -9,6 +9,7 @@ import dagster as dg
 from assets.ingest import REGISTRATIONS
 from assets.partitions import plainly
 from assets.push import PUSH
+from assets.telling import registrations_metadata
 from assets.workshop import Workshop
 from resources import registrations as states
 
@@ -46,7 +47,9 @@ def push_op(
             if counts.get(states.ACCEPTED) or config.limit == 0:
                 context.log_event(
                     dg.AssetMaterialization(
-                        [account.source, REGISTRATIONS], partition=account.name, metadata=counts
+                        [account.source, REGISTRATIONS],
+                        partition=account.name,
+                        metadata=registrations_metadata(counts),
                     )
                 )
         context.log.info("%s: %s, %d landed", account.key, dict(push.counts), push.landed)

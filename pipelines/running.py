@@ -21,11 +21,11 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 
-from assets.ingest import ACCOUNT, DAY
+from assets.history import ACCOUNT, DAY
 from assets.run_tags import PROCESS, tags
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
-from pipelines import instance_settings, jobs, maintenance, outbound
+from pipelines import erasure, instance_settings, jobs, maintenance, outbound
 from pipelines.interrupts import Interrupts
 from pipelines.registration import register
 from resources.accounts import Account
@@ -123,10 +123,10 @@ class Runner(AbstractContextManager["Runner"]):
             partition=account.name,
         )
 
-    def publish(self, *, rebuild: bool = False) -> Ran:
+    def publish(self, *, rebuild: bool = False, accept_unlike_before: bool = False) -> Ran:
         """Publish the marts."""
-        config = {"ops": {"publish_marts": {"config": {"rebuild": rebuild}}}}
-        return self._run(jobs.PUBLISH, config=config)
+        chosen = {"rebuild": rebuild, "accept_unlike_before": accept_unlike_before}
+        return self._run(jobs.PUBLISH, config={"ops": {"publish_marts": {"config": chosen}}})
 
     def maintain(self, job: str, accounts: Sequence[str] = ()) -> Ran:
         """Run a maintenance job: replay of accounts, or compaction."""
@@ -141,6 +141,11 @@ class Runner(AbstractContextManager["Runner"]):
             tags=tags(account.source, account.name, outbound.JOB),
             config={"ops": {outbound.OP: {"config": config}}},
         )
+
+    def erase(self, erasure_id: str) -> Ran:
+        """Carry out an erasure that the ledger has."""
+        config = {"ops": {erasure.OP: {"config": {"erasure": erasure_id}}}}
+        return self._run(erasure.JOB, config=config)
 
     def _run(
         self,

@@ -19,17 +19,11 @@ from assets.sources import SOURCES, source
 from assets.sweeping import PRESENCE, SWEEP
 from assets.workshop import Workshop
 from pipelines.jobs import sweep_job, sync_job
+from pipelines.unfinished import unfinished
 from resources.accounts import Account
 from resources.errors import ConfigurationError
 from resources.service import ScheduleSettings, Service
 
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 PRIORITY = {"dagster/priority": "1"}
 """Before the runs of a backfill, which have none."""
 
@@ -96,7 +90,7 @@ def due(instance: dg.DagsterInstance, workshop: Workshop, name: str, kind: str) 
     accounts = workshop.accounts
     chosen = accounts.service.schedule(name).accounts
     known = instance.get_dynamic_partitions(str(accounts_of(name).name))
-    busy = _unfinished(instance, name, kind)
+    busy = _busy(instance, name, kind)
     found = Due([], [])
     for account in accounts.of_source(name):
         if chosen is not None and account.name not in chosen:
@@ -114,11 +108,10 @@ def due(instance: dg.DagsterInstance, workshop: Workshop, name: str, kind: str) 
     return found
 
 
-def _unfinished(instance: dg.DagsterInstance, name: str, kind: str) -> dict[str, str]:
-    """Accounts with a run of that kind that has not ended, and which."""
-    wanted = dg.RunsFilter(statuses=UNFINISHED, tags={SOURCE: name, KIND: kind})
+def _busy(instance: dg.DagsterInstance, name: str, kind: str) -> dict[str, str]:
+    """Accounts with a run of that kind that has not ended, or is about to be tried again."""
     return {
-        run.tags[ACCOUNT]: f"run {run.run_id[:8]} is still {run.status.value.lower()}"
-        for run in instance.get_runs(wanted)
+        run.tags[ACCOUNT]: f"run {run.run_id[:8]} {state}"
+        for run, state in unfinished(instance, {SOURCE: name, KIND: kind})
         if ACCOUNT in run.tags
     }

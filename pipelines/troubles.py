@@ -12,18 +12,19 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from assets.freshness import is_stale
 from assets.ingest import NORMALISE
 from assets.pull import CHANGES, HISTORY
 from assets.push import PUSH
 from assets.run_tags import ACCOUNT, KIND
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
+from pipelines.unfinished import is_retried
 from resources.accounts import Account
 from resources.ledger import Freshness, Ledger
 
 KINDS = (CHANGES, NORMALISE, PRESENCE, HISTORY, PUSH)
 """Kinds of runs of an account whose newest failure counts until one succeeds."""
-_RETRIED = "dagster/will_retry"
 _LONGEST_ERROR = 1000
 
 
@@ -87,7 +88,7 @@ def of_accounts(workshop: Workshop, now: datetime) -> Iterator[Trouble]:
                 yield _failing(account, kind, seen, ledger)
         seen = by_kind[CHANGES].get(account.key, Freshness())
         stale_at = seen.stale_at(account.settings.stale_after_hours)
-        if stale_at is not None and stale_at <= now:
+        if stale_at is not None and is_stale(account, seen, now):
             yield _stale(account, seen, stale_at)
 
 
@@ -131,8 +132,8 @@ def of_run(record: dg.RunRecord, told: Mapping[str, object]) -> Trouble | None:
     `told`: keys of troubles that say it already. A run that Dagster tries again is none.
     """
     run = record.dagster_run
-    if run.tags.get(_RETRIED) == "true" and run.remote_job_origin is not None:
-        return None  # Dagster says so of a command's run, too, but cannot start one again
+    if is_retried(run):
+        return None
     account, kind = run.tags.get(ACCOUNT), run.tags.get(KIND)
     if account and kind in KINDS and f"{account}/{kind}" in told:
         return None

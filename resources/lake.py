@@ -34,6 +34,7 @@ from resources.lake_files import (
 )
 from resources.lake_files import create as create_table
 from resources.lake_lock import compacting
+from resources.lake_purge import purge, purge_log, vacuum_all
 from schemas.canonical import LAKE, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -276,6 +277,27 @@ class Lake:
             )
             self._flush(table, handle.version())
             return len(gone)
+
+    def purge(self, table: str, *, with_log: bool = False) -> int:
+        """Delete, for good, what only older versions of a table name; the number of files.
+
+        The caller holds the table's exclusive lease and every lease under which somebody appends
+        to it: a file that is about to be committed must not go. `with_log`: older log entries and
+        checkpoints as well. Readers of older versions lose their files.
+        """
+        with self._lock, self._plainly(table), compacting(self.root, table):
+            handle = self._open(table)
+            if handle is None:
+                return 0
+            if self.root is None:
+                return vacuum_all(handle)
+            gone = purge(self.root / table, data_files(handle))
+            if with_log:
+                handle.create_checkpoint()
+                self._flush(table, handle.version())
+                gone += purge_log(self.root / table, handle.version())
+                self._tables.pop(table)
+            return gone
 
     def _open(self, table: str, *, create: bool = False) -> Any:
         """The table's handle at its newest version, flushed; None if it does not exist."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -32,9 +32,11 @@ from sqlalchemy import (
 )
 
 from resources import leases as leasing
+from resources.erasures import Erasures
 from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, running, runs
+from resources.ledger_trim import forget_runs
 from resources.processes import is_gone, this_process
 from resources.redaction import redact
 from resources.registrations import Registrations
@@ -117,9 +119,15 @@ class Ledger:
         self._clocks = leasing.Clocks(now, uptime)
         self.registrations = Registrations(self._store, now)
         """What was sent outward; see `resources/registrations.py`."""
+        self.erasures = Erasures(self._store, now)
+        """Whom nothing may be kept of; see `resources/erasures.py`."""
 
     def close(self) -> None:
         self._store.close()
+
+    def rewrite(self, rewritten: Callable[[str], str]) -> int:
+        """Pass the texts of every record through a function; how many records it changed."""
+        return self._store.rewrite(rewritten)
 
     def __enter__(self) -> Self:
         return self
@@ -276,6 +284,27 @@ class Ledger:
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
+    def forget_runs(self, *, idle_days: int, any_days: int) -> int:
+        """Delete old rows of run history; how many there were. See `ledger_trim.py`.
+
+        `idle_days`: for how many days successful runs that brought nothing are kept; `any_days`:
+        all others.
+        """
+        now = self._now()
+        idle, others = now - timedelta(days=idle_days), now - timedelta(days=any_days)
+        return forget_runs(self._store, idle, others)
+
+    def last_window(self, account: str, kind: str) -> str | None:
+        """The end of the window of an account's newest successful run of a kind, as text."""
+        query = (
+            select(runs.c.window_to)
+            .where(runs.c.account == account, runs.c.kind == kind, runs.c.outcome == "succeeded")
+            .order_by(func.coalesce(runs.c.ordinal, 0).desc(), runs.c.finished_at.desc())
+            .limit(1)
+        )
+        with self._store.reading() as connection:
+            return connection.execute(query).scalar()
+
     def newest_runs(self, kind: str) -> list[dict[str, Any]]:
         """Of every account its newest run of a kind that has ended, by account."""
         place = func.row_number().over(
@@ -335,9 +364,11 @@ class Ledger:
         with self._store.writing(durable=True) as connection:
             _put(connection, backfill_days, {"account": account, "day": day}, values)
 
-    def finished_days(self, account: str) -> frozenset[date]:
-        """The days that have been backfilled."""
+    def finished_days(self, account: str, by: Collection[str] | None = None) -> frozenset[date]:
+        """The days that have been backfilled; with `by`, those last done by one of these runs."""
         query = select(backfill_days.c.day).where(backfill_days.c.account == account)
+        if by is not None:
+            query = query.where(backfill_days.c.run_id.in_(by))
         with self._store.reading() as connection:
             return frozenset(connection.execute(query).scalars())
 

@@ -32,6 +32,7 @@ STEPS: dict[int, Step] = {
     5: Step(columns={"runs": ("alarm",)}),
     6: Step(tables=("running",)),
     7: Step(columns={"runs": ("warnings",)}),
+    8: Step(tables=("erasures", "erasure_marks", "erasure_key")),
 }
 """Version -> what it added. Without a gap from 2 on."""
 

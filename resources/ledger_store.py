@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     create_engine,
     event,
     insert,
@@ -164,6 +165,41 @@ registrations = Table(
     Index("registrations_by_state", "account", "state", "landed_at"),
 )
 
+erasures = Table(
+    "erasures",
+    METADATA,
+    Column("erasure_id", String(40), primary_key=True),
+    Column("asked_by", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("released_at", Moment),
+    Column("accounts", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("proof", Text),
+)
+
+erasure_marks = Table(
+    "erasure_marks",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("erasure_id", String(40), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("account", String(200), nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("detail", String(20), nullable=False),
+    Index("erasure_marks_by_account", "account", "kind"),
+)
+"""By what an erased person is known again: keyed hashes, and order keys."""
+
+erasure_key = Table(
+    "erasure_key",
+    METADATA,
+    Column("place", Integer, primary_key=True),
+    Column("secret", String(64), nullable=False),
+)
+"""The one key of those hashes."""
+
 
 class Store:
     """Connections to one ledger database. Thread safe; processes may share the database."""
@@ -196,6 +232,23 @@ class Store:
         """A connection for single SELECTs, which wait for no writer."""
         with self._complaints(), self._engine.connect() as connection:
             yield connection.execution_options(**{_READING: True})
+
+    def rewrite(self, rewritten: Callable[[str], str]) -> int:
+        """Pass the texts of every record through a function; how many records it changed."""
+        changed = 0
+        for table in METADATA.sorted_tables:
+            texts = [c for c in table.columns if isinstance(c.type, Text) and not c.primary_key]
+            keys = list(table.primary_key.columns)
+            if not texts or not keys:
+                continue
+            with self.writing(durable=True) as connection:
+                for row in connection.execute(select(*keys, *texts)).mappings().all():
+                    new = {c.name: rewritten(row[c.name]) for c in texts if row[c.name]}
+                    if all(row[name] == text for name, text in new.items()):
+                        continue
+                    this = and_(*(key == row[key.name] for key in keys))
+                    changed += connection.execute(update(table).where(this).values(**new)).rowcount
+        return changed
 
     def close(self) -> None:
         self._engine.dispose()

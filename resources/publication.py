@@ -130,11 +130,28 @@ def clean_up(marts: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in marts.parent.glob(f"{marts.stem}-*.link"):
         path.unlink()
-    files = sorted(marts.parent.glob(f"{marts.stem}-*.duckdb"))
-    for file in files[:-KEPT_FILES]:
+    for file in published_files(marts)[:-KEPT_FILES]:
         if file != live(marts):
             file.unlink()
             _log(file).unlink(missing_ok=True)
+
+
+def published_files(marts: Path) -> list[Path]:
+    """Every published file, the oldest first."""
+    return sorted(marts.parent.glob(f"{marts.stem}-*.duckdb"))
+
+
+def remove_all_but_live(marts: Path) -> int:
+    """Remove every published file but the live one; how many. By whoever holds others off.
+
+    Who has one open keeps reading it until they close it; nobody can open it any more.
+    """
+    gone = [file for file in published_files(marts) if file != live(marts)]
+    for file in gone:
+        file.unlink()
+        _log(file).unlink(missing_ok=True)
+    flush_folder(marts.parent)
+    return len(gone)
 
 
 def _log(file: Path) -> Path:

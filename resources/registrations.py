@@ -156,6 +156,17 @@ class Registrations:
             lease.check_in(connection)
             return connection.execute(update(table).where(open_).values(**values)).rowcount == 1
 
+    def kept(self, account: str) -> list[Registration]:
+        """Everything of which what was sent is still kept."""
+        wanted = and_(table.c.account == account, table.c.body.is_not(None))
+        return list(self._read(select(table).where(wanted)))
+
+    def blank(self, account: str, external_id: str, body: str) -> None:
+        """Put another body in the place of the one that was sent: its customer was erased."""
+        values = {"body": body, "body_hash": sha256(body.encode()).hexdigest()}
+        with self._store.writing(durable=True) as connection:
+            connection.execute(update(table).where(_named(account, external_id)).values(**values))
+
     def unlanded(self, account: str, limit: int) -> list[Registration]:
         """What was accepted and is not landed yet, the oldest first."""
         wanted = and_(

@@ -107,7 +107,7 @@ class RetentionSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    successful_runs_days: _Days = 14
+    successful_runs_days: _Days = 7
     """Dagster's runs that succeeded, and rows of run history that brought nothing."""
     failed_runs_days: _Days = 90
     """Dagster's runs that failed or were cancelled."""

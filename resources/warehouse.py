@@ -31,7 +31,8 @@ from resources.warehouse_accounts import (
     rows_of,
 )
 from resources.warehouse_build import Build, Mart, layout
-from resources.warehouse_plan import Plan, Published, Reach, make_plan, without
+from resources.warehouse_checks import Fault
+from resources.warehouse_plan import Plan, Published, Reach, make_plan, pending, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ class Publication:
     """Orders of which a version was new, per account."""
     held_back: frozenset[AccountKey]
     """Accounts whose new versions were not published."""
-    faults: Mapping[AccountKey, str]
+    faults: Mapping[AccountKey, Fault]
     """What was wrong with those that this publication itself held back."""
     is_rebuilt: bool
     """True: built from scratch, not from the last file."""
@@ -88,6 +89,10 @@ class _Content:
     reference: Reference
     layout: str
     fingerprint: str
+    pending: frozenset[AccountKey]
+    """Accounts that can be held back."""
+    compared: Published | None
+    """The file published before, where what is new may not be unlike it."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class _Built:
     touched: Mapping[AccountKey, int]
     orders: int
     order_rows: int
-    faults: Mapping[AccountKey, str]
+    faults: Mapping[AccountKey, Fault]
 
 
 class Warehouse:
@@ -120,6 +125,7 @@ class Warehouse:
         *,
         rebuild: bool = False,
         held_back: frozenset[AccountKey] = frozenset(),
+        accept_unlike_before: bool = False,
     ) -> Publication:
         """Publish what was landed since the last publication; all of it anew if `rebuild`.
 
@@ -127,7 +133,8 @@ class Warehouse:
         happens where nothing is new in the lake, the marts and the accounts' settings: runs alone
         make no new file, unless what it says of an account's freshness is out of date. The new
         versions of accounts in `held_back`, and of accounts whose rows fail the checks, wait for a
-        later publication. Another process that publishes is waited for.
+        later publication; `accept_unlike_before`: somebody has looked at what is missing or changed
+        beyond belief. Another process that publishes is waited for.
 
         Raises WarehouseError: a mart that fails, a fault in what was published before, no room;
         LakeError: a lake that cannot be read. The live file stays in every case.
@@ -138,7 +145,8 @@ class Warehouse:
         with publication.exclusive(self.path), self._plainly():
             found = self._published()
             marks = _hash(layout()), _fingerprint(marts, reference)
-            if found is not None and (found.layout != marks[0] or found.is_bloated):
+            has_this_layout = found is not None and found.layout == marks[0]
+            if found is not None and (not has_this_layout or found.is_bloated):
                 rebuild = True
             plan = make_plan(lake, found, rebuild=rebuild, held_back=held_back)
             is_current = plan.base and plan.base.fingerprint == marks[1]
@@ -149,14 +157,25 @@ class Warehouse:
                 and not is_outdated(plan.base.accounts, reference)
             ):
                 return _report(started, plan, plan.base.path, None)
+            compared = None if accept_unlike_before else found
             while True:
                 building = publication.unfinished(self.path, publication.new_id(self.path))
-                built = self._build(building, lake, plan, _Content(marts, reference, *marks))
+                content = _Content(marts, reference, *marks, pending(plan, found), compared)
+                built = self._build(building, lake, plan, content)
                 if not built.faults:
                     break
-                plan = without(plan, found, built.faults)
+                plan = without(plan, found, built.faults, can_go_back=has_this_layout)
             live = publication.publish(self.path, building)
             return _report(started, plan, live, built)
+
+    def forget(self) -> int:
+        """Remove every published file but the live one; how many there were.
+
+        A file that was brought up to date may hold what it held before in blocks that are free:
+        only one that was built from scratch (`publish` with `rebuild`) is free of what is gone.
+        """
+        with publication.exclusive(self.path), self._plainly():
+            return publication.remove_all_but_live(self.path)
 
     def open(self) -> duckdb.DuckDBPyConnection:
         """A read-only connection to the newest file; it stays with that file until closed.
@@ -242,12 +261,13 @@ class Warehouse:
             if plan.base is None:
                 build.create()
             touched = build.bring_up_to_date(plan.steps)
-            built = _Built(
-                touched, _count(con, "orders"), _count(con, "order_rows"), build.faults()
-            )
-            if not built.faults:
+            faults = build.faults(content.compared.path if content.compared else None)
+            if not faults:
                 build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
                 build.make(content.marts)
+                faults = build.faults_of_marts(content.marts, content.pending)
+            built = _Built(touched, _count(con, "orders"), _count(con, "order_rows"), faults)
+            if not faults:
                 con.execute("CHECKPOINT")
                 size = building.stat().st_size
                 build.note(

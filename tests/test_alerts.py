@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from assets.sources import accounts
+from pipelines.definitions import build_definitions
 from resources.ledger import Ledger
 from resources.places import Places
 from tests.loopback import Answer, Loopback
@@ -174,8 +175,9 @@ def test_a_message_that_is_not_taken_is_posted_again_and_none_is_lost(desk: Desk
 
 def test_runs_that_the_ledger_knows_nothing_of_are_told(desk: Desk) -> None:
     account = {"orderloom/account": ACME, "orderloom/kind": "changes"}
-    desk.dagster_run("brightpearl_sync", fails=True, **account)
+    again = desk.dagster_run("brightpearl_sync", fails=True, **account)
     assert desk.tick() == [], "Dagster tries it again"
+    desk.service.instance.delete_run(again)
     killed = desk.dagster_run("brightpearl_sync", fails=True, **account, **LAST)
     published = desk.dagster_run("publish", fails=True, **LAST)
     told = {each["subject"]: each["text"] for each in desk.tick()}
@@ -186,6 +188,19 @@ def test_runs_that_the_ledger_knows_nothing_of_are_told(desk: Desk) -> None:
     desk.dagster_run("brightpearl_sync", fails=False, **account)
     desk.dagster_run("publish", fails=False)
     assert {each["event"] for each in desk.tick()} == {"recovered"}
+
+
+def test_a_failure_is_told_when_no_run_is_at_hand_that_may_end_it(desk: Desk) -> None:
+    tags = {"orderloom/account": ACME, "orderloom/kind": "changes"}
+    state = dg.DagsterRunStatus.STARTED
+    working = dg.DagsterRun(job_name="brightpearl_sync", status=state, tags=tags)
+    desk.service.instance.add_run(working)
+    desk.run(ACME, "ended without saying so: its process was stopped")
+    assert desk.tick() == []
+    desk.service.instance.report_run_canceled(working)
+    assert [each["event"] for each in desk.tick()] == ["failing"]
+    desk.run(ACME)
+    assert [each["event"] for each in desk.tick()] == ["recovered"]
 
 
 def test_secrets_do_not_get_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,3 +227,28 @@ def test_without_a_webhook_nothing_is_posted_and_the_tick_says_so(
     monkeypatch.delenv("ALERTS_URL")
     assert desk.tick() == []
     assert "ALERTS_URL is not set" in desk.reason
+
+
+def test_the_ui_says_which_account_is_stale_though_nothing_of_it_runs(desk: Desk) -> None:
+    text = TABLES.replace('beta"\n', 'beta"\nstale_after_hours = 0.00001\n', 1)
+    desk.tick()
+    job = dg.RunsFilter(job_name="freshness")
+    instance = desk.service.instance
+    definitions = build_definitions()
+    for is_stale in (True, False):
+        before = {run.run_id for run in instance.get_runs(job)}
+        content = text if is_stale else TABLES
+        desk.service.places.accounts.write_text(content, encoding="utf-8")
+        desk.tick()
+        desk.tick()
+        (run,) = [run for run in instance.get_runs(job) if run.run_id not in before]
+        made = definitions.resolve_job_def(run.job_name).execute_in_process(
+            instance=instance, run_config=run.run_config
+        )
+        (told,) = [
+            event.asset_check_evaluation_data for event in made.all_node_events
+            if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ]  # fmt: skip
+        assert (told.passed, told.partition) == (not is_stale, "beta")
+        assert ("brightpearl.beta is stale since" in str(told.description)) == is_stale
+    assert desk.service.ticks("freshness")[0].skip_reason == "stale: no account"

@@ -163,7 +163,7 @@ def test_nothing_changed_nothing_published(
     versions = _versions(orderloom)
     box.reset_requests()
     again = orderloom("sync")
-    assert again.exit_code == 0
+    assert again.exit_code == 0, again.output
     assert (tmp_path / "var/marts.duckdb").resolve() == live
     assert _versions(orderloom) == versions
     assert box.requests("brightpearl.acme") == 2

@@ -10,7 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.ingest import CANONICAL, windows
+from assets.history import windows
+from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.sources import SOURCES
 from assets.workshop import Workshop
@@ -82,5 +83,3 @@ def test_contiguous_days_become_one_window_and_gaps_part_them() -> None:
     start = date(2026, 1, 1)
     days = [start + timedelta(days=n) for n in (0, 1, 2, 10, 11)]
     assert list(windows(days)) == [(days[0], days[2]), (days[3], days[4])]
-    long = [start + timedelta(days=n) for n in range(90)]
-    assert [(last - first).days + 1 for first, last in windows(long)] == [31, 31, 28]

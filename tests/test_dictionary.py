@@ -42,6 +42,7 @@ def test_every_relation_has_its_place_and_its_link(page: str) -> None:
         re.sub(r"[^\w-]", "", title.replace(" ", "-"))
         for title in re.findall(r"^#+ (.+)$", page.lower(), re.MULTILINE)
     }
+    assert len(re.findall(r"^Key: ", page, re.MULTILINE)) == len(MARTS)
     links = re.findall(r"\]\(#([^)]*)\)", page)
     assert len(links) > 30
     assert set(links) <= anchors

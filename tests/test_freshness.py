@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from canonical_rows import ACME, START, land
+from click.testing import CliRunner
 from warehouse_home import COUNT, Home, at, whole
 
+from pipelines.cli import main
+from resources.ledger import Ledger
 from resources.warehouse import AccountReference, Publication, Reference
 
 SYNCED = AccountReference(
@@ -71,3 +74,42 @@ def test_an_account_that_never_synced_is_stale_at_no_moment(tmp_path: Path) -> N
     assert publish(home, last_success_at=START).published
     assert publish(home, stale_after_hours=7.0).published
     assert seen(home)[2] == at(420)
+
+
+TABLE = """
+[brightpearl.{name}]
+base_url = "https://api.example.com/{name}"
+timezone = "Europe/London"
+started_on = 2026-01-01
+stale_after_hours = 2.0
+paused = {paused}
+credentials = {{ app_ref = "{name}_REF", account_token = "{name}_TOKEN" }}
+"""
+
+
+def test_status_tells_stale_accounts_since_when_and_ends_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = {"FRESH": 1, "STALE": 3, "BOTH": 3, "PAUSED": 3}
+    tables = [TABLE.format(name=n, paused=str(n == "PAUSED").lower()) for n in [*hours, "NEVER"]]
+    (tmp_path / "accounts.toml").write_text("".join(tables), encoding="utf-8")
+    monkeypatch.setenv("ORDERLOOM_ACCOUNTS", str(tmp_path / "accounts.toml"))
+    monkeypatch.setenv("ORDERLOOM_HOME", str(tmp_path))
+    now = datetime.now(UTC)
+    for name, ago in hours.items():
+        moment = now - timedelta(hours=ago)
+        with Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}", now=lambda at=moment: at) as ledger:
+            run = ledger.start_run(f"brightpearl.{name}", "changes")
+            ledger.finish_run(run, "succeeded")
+            if name == "BOTH":
+                run = ledger.start_run(f"brightpearl.{name}", "changes")
+                ledger.finish_run(run, "failed", error="refused")
+    result = CliRunner().invoke(main, ["status"], catch_exceptions=False)
+    assert result.exit_code == 1
+    since = f"stale since {now - timedelta(hours=1):%Y-%m-%d %H:%M}"
+    lines = {line.split()[0]: line for line in result.stdout.splitlines() if "brightpearl." in line}
+    assert " fresh " in lines["brightpearl.FRESH"]
+    assert since in lines["brightpearl.STALE"]
+    assert f"failing, {since}" in lines["brightpearl.BOTH"]
+    assert " paused " in lines["brightpearl.PAUSED"]
+    assert " never synced " in lines["brightpearl.NEVER"]

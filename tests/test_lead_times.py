@@ -84,7 +84,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(tmp_path_factory.mktemp("lead"))
     land(home.lake, [*_landed(), *_waiting()])
     acme, twelve = ACCOUNTS.accounts
-    accounts = [replace(acme, last_success_at=FRESH, last_error="no answer"), twelve]
+    accounts = [
+        replace(acme, last_success_at=FRESH, stale_after_hours=6, last_error="no answer"),
+        twelve,
+    ]
     home.warehouse.publish(MARTS, Reference(accounts))
     return home
 
@@ -195,10 +198,12 @@ def test_age_is_as_of_the_last_success_of_the_account(home: Home) -> None:
 
 def test_quality_tells_when_and_why(home: Home) -> None:
     sql = (
-        "SELECT source_account, last_success_at, last_error, without_order_date FROM data_quality"
+        "SELECT source_account, last_success_at, stale_at, last_error, without_order_date"
+        " FROM data_quality"
         " ORDER BY ALL"
     )
+    fresh = FRESH.replace(tzinfo=None)
     assert home.rows(sql) == [
-        ("12", None, None, 1),
-        ("acme", FRESH.replace(tzinfo=None), "no answer", 0),
+        ("12", None, None, None, 1),
+        ("acme", fresh, fresh + timedelta(hours=6), "no answer", 0),
     ]

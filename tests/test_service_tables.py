@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +14,7 @@ from resources import cron
 from resources.accounts import AccountKind, Accounts, AccountsError, AccountSettings, load_accounts
 from resources.mistakes import MissingSecret
 from resources.redaction import redact
+from resources.service import AlertSettings, RetentionSettings, ScheduleSettings
 
 KINDS = {
     "brightpearl": AccountKind(AccountSettings, (frozenset({"token"}),)),
@@ -79,6 +82,21 @@ def test_a_webhook_may_stand_in_a_variable(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("ALERTS_URL", HOOK)
     assert service.webhook_url() == HOOK
     assert "canary" not in redact(HOOK)
+
+
+def test_the_page_shows_every_key_and_the_defaults(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs/schedules.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.+?)```", page, re.DOTALL)
+    load(tmp_path, text)
+    shown = tomllib.loads(text)
+    for given, model in (
+        (shown["schedules"]["brightpearl"], ScheduleSettings),
+        (shown["alerts"], AlertSettings),
+        (shown["retention"], RetentionSettings),
+    ):
+        assert set(given) == set(model.model_fields)
+        for key in set(given) - {"accounts", "enabled", "webhook_url"}:
+            assert given[key] == model.model_fields[key].default
 
 
 MISTAKES = [

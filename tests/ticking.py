@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 import dagster as dg
@@ -32,16 +31,20 @@ from pipelines.running import instance as instance_of
 from resources.accounts import Accounts
 from resources.places import Places
 
-_LOADED = Path(__file__).with_name("loaded.py")
+_LOADED = """from pipelines.definitions import build_definitions
+defs = build_definitions()
+"""
 _LOGGER = logging.getLogger("tests.ticking")
 
 
-@dataclass
 class _InThisProcess(WorkspaceLoadTarget):
-    file: Path
+    def __init__(self, home: Path) -> None:
+        """A file of the home's own: Dagster remembers what it loaded by the file's name."""
+        self._file = home / "loaded.py"
+        self._file.write_text(_LOADED, encoding="utf-8")
 
     def create_origins(self) -> Sequence[CodeLocationOrigin]:
-        target = LoadableTargetOrigin(executable_path=sys.executable, python_file=str(self.file))
+        target = LoadableTargetOrigin(executable_path=sys.executable, python_file=str(self._file))
         return [InProcessCodeLocationOrigin(target, location_name="orderloom")]
 
 
@@ -92,8 +95,7 @@ def serving(accounts: Accounts) -> Iterator[Service]:
         # Dagster reads deprecated properties itself when it makes snapshots.
         warnings.simplefilter("ignore", DeprecationWarning)
         register(instance, accounts)
-        # Dagster keeps what it loaded by path: each home has a path of its own.
-        loaded = places.home / _LOADED.name
-        copyfile(_LOADED, loaded)
-        with create_test_daemon_workspace_context(_InThisProcess(loaded), instance) as workspace:
+        with create_test_daemon_workspace_context(
+            _InThisProcess(places.home), instance
+        ) as workspace:
             yield Service(places, instance, workspace)

@@ -1,5 +1,6 @@
 -- One row per account and product for which open sales lack stock; product and sku are NULL for
 --     orders of which no product rows are known.
+-- key: source_system, source_account, product_id, sku
 -- source_system: name of the source
 -- source_account: name of the account
 -- product_id: the source's id of the product

@@ -1,4 +1,5 @@
 -- One row per account, order type, currency and order date; review registrations left out.
+-- key: source_system, source_account, order_type, currency, order_date
 -- order_date: orders.business_date: civil date in the account's zone of placing, or where that is
 --     unknown of creation; NULL: the source names neither
 -- source_system: name of the source

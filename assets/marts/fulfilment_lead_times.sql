@@ -2,6 +2,7 @@
 --     first allocated, shipped and delivered. A moment is NULL where the state was not reached, and
 --     where nobody knows when: of an order that was first received in that state the source tells
 --     the moment of its last change alone, which may be any later one.
+-- key: order_key
 -- order_key: the order, joins orders
 -- source_system: name of the source
 -- source_account: name of the account
@@ -45,6 +46,14 @@ WITH sales AS (
         AND NOT o.is_deleted
         AND o.order_status <> 'draft'
 ),
+moved AS (
+    SELECT DISTINCT
+        h.order_key
+    FROM order_status_history AS h
+    WHERE h.dimension IN ('allocation_status', 'shipping_status')
+        AND NOT h.is_current
+),
+-- Most orders have one stretch a dimension, and need no window.
 stretches AS (
     SELECT
         h.order_key,
@@ -62,7 +71,25 @@ stretches AS (
             ORDER BY h.valid_from_utc, h.landing_seq
         ) AS time_no
     FROM order_status_history AS h
+    JOIN moved AS m
+        ON m.order_key = h.order_key
     WHERE h.dimension IN ('allocation_status', 'shipping_status')
+    UNION ALL
+    SELECT
+        h.order_key,
+        h.dimension,
+        h.code,
+        h.valid_from_utc,
+        h.valid_from_basis,
+        h.observed_at,
+        NULL AS previous_code,
+        1 AS time_no
+    FROM order_status_history AS h
+    LEFT JOIN moved AS m
+        ON m.order_key = h.order_key
+    WHERE m.order_key IS NULL
+        AND h.dimension IN ('allocation_status', 'shipping_status')
+        AND h.code IN ('allocated', 'shipped', 'delivered')
 ),
 reached AS (
     SELECT

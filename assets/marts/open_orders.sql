@@ -1,5 +1,6 @@
 -- One row per order that is placed and not finished: neither draft, completed, cancelled, returned
 --     nor deleted; orders of unknown status count as open until the source closes them.
+-- key: order_key
 -- order_key: the order, joins orders
 -- source_system: name of the source
 -- source_account: name of the account
@@ -18,10 +19,11 @@
 -- net_amount: total without tax, in currency; credits count negative
 -- gross_amount: total with tax, in currency; credits count negative
 -- waits_for: the first of these that is so. attention: its status is `problem`; receipt: goods
---     bought have not all come in; payment: not paid in full; allocation: no stock set aside for
---     some of it; shipping: not all of it sent; collection: ready for the customer; delivery: sent,
---     not known to have arrived; closing: arrived; processing: at work, none of these applying or
---     known; unknown: the source tells of neither a status nor any of these
+--     bought have not all come in; payment: not paid in full, or a credit not paid back;
+--     allocation: no stock set aside for some of it; shipping: not all of it sent; collection:
+--     ready for the customer; delivery: sent, not known to have arrived; closing: arrived;
+--     processing: at work, none of these applying or known; unknown: the source tells of neither a
+--     status nor any of these
 -- age_days: whole days, of 24 hours, from orders.business_at until the account's last success
 --     (dim_account.last_success_at when the file was published); NULL: no success or date known
 -- requested_delivery_on: civil date on which the customer wants it

@@ -1,5 +1,6 @@
 -- One row per account, currency and month of sale; purchases, drafts, cancelled orders and review
 --     registrations left out.
+-- key: source_system, source_account, currency, month
 -- month: first day of the month of the order date (see daily_orders)
 -- source_system: name of the source
 -- source_account: name of the account

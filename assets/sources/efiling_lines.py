@@ -65,7 +65,7 @@ def changed(
         bound = bound if each.order_id in resumed else settled
         if bound and _is_updated_since(each.body, bound, api.account.zone):
             return False
-        return old.orderlines_state == "complete" and bytes(old.order) == each.body
+        return old.orderlines_state == "complete" and _is_as_landed(api, each, old)
 
     moved = [each for each in orders if each.order_id is not None and not is_settled(each)]
     for each in (one for one in orders if one.order_id is None):
@@ -75,6 +75,16 @@ def changed(
     for each, reply in zip(moved, _lines(api, paths), strict=True):
         body = _with_lines(each, reply, landed.get(each.order_id or ""))
         yield Record(each.order_id, ORDERS, body, each.fetched_at)
+
+
+def _is_as_landed(api: Api, order: Listed, old: Landed) -> bool:
+    """Whether an order is what is landed of it, less what may not be kept."""
+    if bytes(old.order) == order.body:
+        return True
+    composed = compose(order.body, bytes(old.orderlines), old.orderlines_state)
+    kept = api.known.as_kept(order.order_id, composed)
+    now = _read_landed(kept) if kept != composed else None
+    return now is not None and bytes(now.order) == bytes(old.order)
 
 
 def _lines(api: Api, paths: Sequence[str]) -> Iterator[Reply | None]:

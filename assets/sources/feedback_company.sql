@@ -210,7 +210,11 @@ SELECT
             misfits(order_body, 'OBJECT', ['$.invitation.delay', '$.invitation.reminder'], FALSE),
             present([
                 absent('external_id', r.external_id),
-                lacking('customer.email', r.customer ->> '$.email'),
+                -- Of an erased customer it is there, and empty.
+                CASE
+                    WHEN r.customer ->> '$.email' IS NULL
+                    THEN lacking('customer.email', NULL)
+                END,
                 unread_boolean('response.success', success),
                 unread(
                     'invitation.delay.amount',
