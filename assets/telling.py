@@ -65,22 +65,6 @@ def pull_metadata(pull: Pull) -> Metadata:
     }
 
 
-def pulls_metadata(pulls: Sequence[Pull]) -> Metadata:
-    """What the windows of one backfill run say together: numbers added up, the window of all."""
-    told = [pull_metadata(pull) for pull in pulls]
-    if not told:
-        return {}
-    whole = told[0] | {"windows": len(told)}
-    for said in told[1:]:
-        whole |= {
-            name: whole.get(name, 0) + number
-            for name, number in said.items()
-            if isinstance(number, int | float)
-        }
-        whole["window_to"] = said["window_to"]
-    return whole
-
-
 def presence_metadata(pull: Pull) -> Metadata:
     """What a sweep says of itself."""
     swept = pull.swept

@@ -18,7 +18,6 @@ from assets import charts, previews, source_checks, telling, telling_marts
 from assets.checks import specs
 from assets.marts import MARTS
 from assets.publish import TABLES
-from assets.pull import Pull
 from assets.workshop import Workshop
 from pipelines.commands import exit_code
 from pipelines.running import Ran, Runner
@@ -219,23 +218,27 @@ def test_a_preview_is_shown_in_place_and_is_nothing_but_a_table() -> None:
     assert previews.as_markdown([{"sku": "x" * 1200}]).count("\n") == 2
 
 
-def test_windows_of_a_backfill_add_up(scene: Scene) -> None:
-    account = scene.workshop.accounts.get(ACCOUNT)
-    pulls = [
-        Pull(account, "history", f"run/{month}", window=(f"2026-0{month}-01", f"2026-0{month}-28"))
-        for month in (1, 2)
-    ]
-    for pull, received in zip(pulls, (3, 4), strict=True):
-        pull.counts.received, pull.requests = received, 2
-    said = telling.pulls_metadata(pulls)
-    assert (said["received"], said["requests"], said["windows"]) == (7, 4, 2)
-    assert (said["window_from"].value, said["window_to"].value) == ("2026-01-01", "2026-02-28")
-    assert telling.pulls_metadata([]) == {}
-
-
 def test_a_push_tells_every_state() -> None:
     said = telling.registrations_metadata({"accepted": 2})
     assert said == {"intended": 0, "accepted": 2, "refused": 0, "uncertain": 0, "released": 0}
+
+
+def test_a_run_that_normalised_nothing_repeats_the_last_word(scene: Scene) -> None:
+    account = scene.workshop.accounts.get(ACCOUNT)
+    before, idle = scene.runner.sync(account), scene.runner.sync(account)
+    assert idle.success, idle.problem
+    assert idle.metadata["orders"]["rows_written"] == 0
+    last, again = (
+        {
+            each.check_name + str(each.asset_key): (each.passed, each.description)
+            for each in scene.evaluations(ran)
+            if each.asset_key.path[-1] != "changes"
+        }
+        for ran in (before, idle)
+    )
+    assert again == last
+    assert not all(passed for passed, _ in last.values()), "nothing to repeat"
+    scene.runner.publish()
 
 
 def test_a_version_that_does_not_hold_is_told_with_exit_code_one(scene: Scene) -> None:
@@ -257,23 +260,5 @@ def test_a_version_that_does_not_hold_is_told_with_exit_code_one(scene: Scene) -
 
 
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
-def test_a_run_that_normalised_nothing_repeats_the_last_word(scene: Scene) -> None:
-    account = scene.workshop.accounts.get(ACCOUNT)
-    before, idle = scene.runner.sync(account), scene.runner.sync(account)
-    assert idle.success, idle.problem
-    assert idle.metadata["orders"]["rows_written"] == 0
-    last, again = (
-        {
-            each.check_name + str(each.asset_key): (each.passed, each.description)
-            for each in scene.evaluations(ran)
-            if each.asset_key.path[-1] != "changes"
-        }
-        for ran in (before, idle)
-    )
-    assert again == last
-    assert not all(passed for passed, _ in last.values()), "nothing to repeat"
-    scene.runner.publish()
-
-
 def test_every_mart_says_what_tells_its_rows_apart(mart: Mart) -> None:
     assert "grain_is_unique" in {condition.name for condition in mart.conditions}
