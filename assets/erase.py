@@ -250,7 +250,7 @@ class Eraser:
                 continue
             if file.suffix == ".db" and dagster in file.parents:
                 scrubber.database(file)
-            elif file.suffix in LOGS:
+            elif file.suffix in LOGS or file == self._workshop.places.shell_history:
                 scrubber.file(file)
 
     def _is_log_of(self, table: str, file: Path) -> bool:

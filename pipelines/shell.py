@@ -59,14 +59,15 @@ def start() -> NoReturn:
         words += ["-init", str(own)]
     for command in COMMANDS:
         words += ["-cmd", command]
-    os.execve(program, [*words, str(places.marts)], _environment(os.environ, places.marts))
+    os.execve(program, [*words, str(places.marts)], _environment(os.environ, places))
 
 
-def _environment(inherited: Mapping[str, str], marts: Path) -> dict[str, str]:
+def _environment(inherited: Mapping[str, str], places: Places) -> dict[str, str]:
     """DuckDB keeps the history of its prompt in HOME: so it is kept with the data it tells of."""
+    marts = places.marts
     return {
         **inherited,
-        "HOME": str(marts.parent),
+        "HOME": str(places.shell_history.parent),
         "ORDERLOOM_USER_HOME": str(Path.home()),
         "ORDERLOOM_FILES": str(marts.with_name(f"{marts.stem}-*.duckdb")),
         "ORDERLOOM_REOPEN": f'.open --readonly "{os.path.relpath(marts)}"',

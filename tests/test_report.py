@@ -147,6 +147,7 @@ def test_the_filter_changes_every_number_as_a_query_says(
         assert freshness.count() == (1 if account else 4)
     assert len(drawn) == 4
     assert page.locator("#value-nothing").is_visible()
+    assert not page.locator("#value").is_visible()
     assert said == []
 
 
@@ -160,6 +161,9 @@ def test_charts_are_drawn_and_fit_a_desktop_and_a_phone(page_file: Path, page: P
             box = page.locator(f"#{chart} svg").bounding_box()
             assert box is not None
             assert box["width"] <= width
+        first = page.locator("#quality-table tbody th").first.bounding_box()
+        assert first is not None
+        assert first["height"] < 60
         table = page.locator("#status-table")
         assert not table.is_visible()
         page.locator("details", has=table).locator("summary").press("Enter")

@@ -28,7 +28,7 @@ SHELL = [str(Path(sys.executable).with_name("orderloom")), "shell"]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "it's")
+    home = Home(tmp_path / "it's home")
     land(home.lake, **whole("1", 1))
     home.publish()
     return home

@@ -250,3 +250,14 @@ def test_an_empty_lake_publishes_empty_tables(home: Home) -> None:
     assert home.publish().published
     counts = home.warehouse.row_counts()
     assert (counts["orders"], counts["dim_date"], counts["order_count"]) == (0, 0, 0)
+
+
+def test_a_home_may_have_any_name(tmp_path: Path) -> None:
+    home = Home(tmp_path / "it's 100% mine")
+    for seq in (1, 2):
+        land(home.lake, **whole(str(seq), seq))
+        home.publish()
+    assert home.rows("SELECT count(*) FROM orders") == [(2,)]
+    home.lake.compact("orders")
+    home.publish(rebuild=True)
+    assert home.rows("SELECT count(*) FROM orders") == [(2,)]

@@ -69,6 +69,12 @@ function fill(id, columns, rows, foot) {
   table.replaceChildren(document.createElement("thead"), document.createElement("tbody"));
   table.tHead.append(head);
   table.tBodies[0].append(...rows.map(line));
+  if (rows.length === 0) {
+    const none = table.tBodies[0].insertRow().insertCell();
+    none.colSpan = columns.length;
+    none.className = "none";
+    none.textContent = "Nothing to show.";
+  }
   if (foot && rows.length > 1) table.createTFoot().append(line(foot));
 }
 
@@ -165,10 +171,12 @@ function showTrust() {
     ["Stale after", "number", (row) => (row.stale_after_hours === null ? "–" : duration(row.stale_after_hours))],
     ["Orders", "number", (row) => whole.format(row.orders)]], states);
   const fresh = states.filter((row) => row.state === "fresh").length;
-  const wrong = states.filter((row) => !["fresh", "paused"].includes(row.state));
+  const wrong = ["failing", "stale", "never synced"]
+    .map((state) => [states.filter((row) => row.state === state).length, state])
+    .filter(([count]) => count > 0);
   at("tile-fresh").textContent = `${fresh} of ${states.length}`;
-  at("tile-fresh-note").textContent = wrong.length
-    ? wrong.map((row) => `${row.account} ${row.state}`).slice(0, 2).join(", ") : "none stale or failing";
+  at("tile-fresh-note").textContent =
+    wrong.map((each) => each.join(" ")).join(", ") || "none stale or failing";
 }
 
 function offerCurrencies() {
