@@ -129,7 +129,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         home.edit(BRIGHTPEARL, orders[3], {"customFields": note})
         said = {"email": EMAIL, "first_name": "Åsa", "last_name": "O'Neill", "telephone": TELEPHONE}
         home.edit(TASTYIGNITER, meal, said | {"comment": f"Ring {TELEPHONE}, ask for Åsa"})
-        home.sync()
+        for key in box.accounts:
+            home.pulls.changes(key)
         home.edit(BRIGHTPEARL, orders[0], {"parties": parties(EMAIL) | {"delivery": {"email": ""}}})
         box.clock.advance(timedelta(hours=1))
         home.sync()
@@ -269,7 +270,7 @@ def test_namesakes_and_shared_customer_ids_are_told(home: Home, erased: Result) 
     stranger = party("three@example.org", "Di Ai") | {"contactId": 990018}
     home.edit(BRIGHTPEARL, home.orders[3], {"parties": {"customer": stranger}})
     home.box.clock.advance(timedelta(hours=1))
-    home.sync()
+    home.pulls.changes(BRIGHTPEARL)
     refused = orderloom("erase", "--name", "Bo Ek", "--yes")
     assert refused.exit_code == 2
     assert "--namesakes" in refused.stderr
