@@ -77,8 +77,8 @@ class Eraser:
         begun = erasures.unfinished(digests)
         if begun is None:
             counts = {
-                account: {"orders": len(orders), "raw": found.records[account]}
-                for account, orders in found.orders.items()
+                account: {"raw": count, **self._made_of(account, found.orders.get(account, {}))}
+                for account, count in found.records.items()
             }
             new = erasures.begin(found.person.kind, found.accounts, counts, found.marks)
             begun = erasures.get(new)
@@ -104,6 +104,19 @@ class Eraser:
         state = PROVEN if proof.is_clean else LEFT
         self._ledger.erasures.end(erasure.erasure_id, state, told(proof))
         return proof
+
+    def _made_of(self, account: str, orders: Mapping[str, str]) -> dict[str, int]:
+        """Table -> records made of these orders that may tell of the person."""
+        source, _, name = account.partition(".")
+        counts = {"orders": len(orders)}
+        with duckdb.connect() as connection:
+            connection.register("wanted", pa.table({"order_key": pa.array(orders, pa.string())}))
+            for table in ("order_parties", "quarantine"):
+                view = f"lake_{table}"
+                self._lake.read(connection, table, account=(source, name)).create_view(view)
+                read = f"SELECT COUNT(*) FROM {view} SEMI JOIN wanted USING (order_key)"
+                [(counts[table],)] = connection.execute(read).fetchall()
+        return counts
 
     def _rewrite(self, account: Account) -> int:
         """Blank what is landed of erased persons, under the lease of whoever lands; how much."""

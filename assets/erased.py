@@ -114,7 +114,7 @@ class Erased:
             return False
         if self._kinds != {EMAIL} or "\\u" in body:
             return True
-        return any(self._who(EMAIL, EVERYWHERE, each, {}) for each in emails_in(body))
+        return any(self._who(EMAIL, EVERYWHERE, each, {}) for each in set(emails_in(body)))
 
     def _meant(self, party: Party, own: dict[str, str]) -> set[str]:
         """The erasures of the person of whom a party tells."""

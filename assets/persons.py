@@ -23,7 +23,10 @@ MOST_WORDS = 6
 """A name, or a line of an address, of more words is not looked for in other texts."""
 _LEAST_LETTERS = 3
 _LEAST_DIGITS = 7
-_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
+_LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+\Z")
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+_LONGEST_LOCAL = 64
+"""Characters before the @ of an address (RFC 5321)."""
 _WORD = re.compile(r"\w+")
 _NAMES = ("full_name", "first_name", "last_name")
 _TELEPHONES = ("telephone", "mobile_telephone")
@@ -107,9 +110,12 @@ def digits(text: str) -> str:
 
 def emails_in(text: str) -> Iterator[str]:
     """What may be e-mail addresses in a text, also where something stands right before one."""
-    for found in _EMAIL.findall(text):
-        address = normal_email(found)
-        local, _, domain = address.rpartition("@")
+    for at in re.finditer("@", text):
+        before = _LOCAL.search(text, max(0, at.start() - _LONGEST_LOCAL), at.start())
+        after = _DOMAIN.match(text, at.end())
+        if before is None or after is None:
+            continue
+        local, domain = normal_email(before[0]), normal_email(after[0])
         for start in range(len(local)):
             if start == 0 or not local[start - 1].isalnum():
                 yield f"{local[start:]}@{domain}"
