@@ -9,7 +9,12 @@ from datetime import date
 import dagster as dg
 import pytest
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
 
+from assets.pull import HISTORY, Pull
 from pipelines.definitions import build_definitions
 from tests.backfills import ACME, BETA, Backfills, backfills, days
 
@@ -129,6 +134,31 @@ def test_what_was_landed_is_normalised_once_the_whole_backfill_is_through(home: 
         "beta",
     }
     assert tick(after.cursor).total_requested == 0
+
+
+def test_a_sync_in_the_midst_of_a_backfill_goes_on_and_alone_moves_the_cursor(
+    home: Backfills, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definitions = build_definitions(home.workshop)
+    moved: list[object] = []
+
+    def sync(pull: Pull) -> None:
+        """What the schedule starts, once the backfill has landed something."""
+        if pull.kind == HISTORY and not moved:
+            job = definitions.resolve_job_def("brightpearl_sync")
+            assert job.execute_in_process(instance=home.instance, partition_key="beta").success
+            moved.append(home.workshop.ledger.cursor(BETA))
+
+    monkeypatch.setattr(home.workshop, "landed", sync)
+    window = {
+        ASSET_PARTITION_RANGE_START_TAG: "beta|2026-10-20",
+        ASSET_PARTITION_RANGE_END_TAG: "beta|2026-11-02",
+    }
+    history = definitions.resolve_job_def("brightpearl_history")
+    backfill = history.execute_in_process(instance=home.instance, tags=window)
+    assert backfill.success
+    assert moved == [home.workshop.ledger.cursor(BETA)]
+    assert moved != [None]
 
 
 def ended(status: str, materialized: int, failed: int = 0) -> dict[str, int | str]:
