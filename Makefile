@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 # As a variable, the constraints hold for the build backend, too, which pip installs apart.
 PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test nightly setup check ui clean help
+.PHONY: demo test nightly setup check docs ui clean help
 
 help:
 	@echo "make demo   set up, sync five sandbox accounts, answer questions about them"
 	@echo "make test   set up, run the tests"
 	@echo "make nightly  random sequences by the hundred, every test and every case of it"
 	@echo "make ui     open the Dagster UI on the runs in ./var"
+	@echo "make docs   write docs/marts.md, the data dictionary, anew"
 	@echo "make check  ruff, mypy, definitions, tests: what .ci/run runs"
 	@echo "make clean  remove .venv and ./var"
 
@@ -24,6 +25,9 @@ test: $(VENV)/.installed-dev
 nightly: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/test_sequences.py --hypothesis-profile=nightly -rP
 	@ORDERLOOM_NIGHTLY=1 $(BIN)/pytest --ignore=tests/test_sequences.py
+
+docs: $(VENV)/.installed
+	@$(BIN)/python -m assets.dictionary
 
 setup: $(VENV)/.installed
 

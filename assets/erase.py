@@ -197,7 +197,7 @@ class Eraser:
         if made.faults:
             raise WarehouseError(
                 "the marts could not be built without leaving accounts out: "
-                + "; ".join(made.faults.values()),
+                + "; ".join(map(str, made.faults.values())),
                 str(made.path),
                 "mend that, then run orderloom erase again",
             )
@@ -263,7 +263,7 @@ class Eraser:
                 continue
             if file.suffix == ".db" and dagster in file.parents:
                 scrubber.database(file)
-            elif file.suffix in LOGS:
+            elif file.suffix in LOGS or file == self._workshop.places.shell_history:
                 scrubber.file(file)
 
     def _is_log_of(self, table: str, file: Path) -> bool:

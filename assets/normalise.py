@@ -40,11 +40,14 @@ REWRITE = "rewrite"
 
 @dataclass
 class Normalised:
-    """What a run made of raw records: versions of orders, order rows, held versions."""
+    """What a run made of raw records: versions of orders, their rows and parties, held versions."""
 
     orders: int = 0
     order_rows: int = 0
+    order_parties: int = 0
     quarantined: int = 0
+    after: int = 0
+    """It was made of what was landed after this landing sequence."""
     drift: set[Noted] = field(default_factory=set)
 
     @property
@@ -93,6 +96,7 @@ class Normaliser:
             if self._is_half_replayed:
                 return self._replace(mapper, lease)
             done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
+            total.after = done["orders"]
             last = self._lake.committed("raw", landing_stage(self._account))
             drift = self._drift_log(mapper, done["orders"])
             for chunk in self._chunks(done["orders"], last):
@@ -197,4 +201,5 @@ def _count(total: Normalised, mapped: Mapped) -> None:
     held = quarantine.filter(pc.field("is_held"))
     total.orders += mapped.count("orders")
     total.order_rows += mapped.count("order_rows")
+    total.order_parties += mapped.count("order_parties")
     total.quarantined += len(pc.unique(held["version_id"]))

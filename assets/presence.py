@@ -1,16 +1,15 @@
 """The Dagster asset of a source that can tell which orders are still there.
 
-Belongs here: the asset, its configuration, and what a sweep says of itself. Does not belong here:
-how absence becomes a tombstone (`assets/sweeping.py`), the other assets of a source
-(`assets/ingest.py`), jobs and schedules (`pipelines/`).
+Belongs here: the asset and its configuration. Does not belong here: what a sweep says of itself
+(`assets/telling.py`), how absence becomes a tombstone (`assets/sweeping.py`), the other assets of a
+source (`assets/ingest.py`), jobs and schedules (`pipelines/`).
 """
-
-from typing import Any
 
 import dagster as dg
 
+from assets import telling
 from assets.partitions import account_key, accounts_of, plainly
-from assets.pull import Pull
+from assets.run_tags import mark
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
@@ -44,31 +43,14 @@ def build(source: Source) -> dg.AssetsDefinition:
         workshop: dg.ResourceParam[Workshop],
     ) -> dg.MaterializeResult[None]:
         key = account_key(source.name, context.partition_key)
+        mark(context, PRESENCE, source.name, [context.partition_key])
         with plainly():
             pull = workshop.puller.presence(
                 workshop.active(key),
                 context.run.run_id,
                 accept_mass_deletion=config.accept_mass_deletion,
             )
-        return dg.MaterializeResult(metadata=presence_metadata(pull))
+        said = telling.presence_metadata(pull) | telling.landed(workshop.lake, [pull])
+        return dg.MaterializeResult(metadata=said)
 
     return presence
-
-
-def presence_metadata(pull: Pull) -> dict[str, Any]:
-    """What a sweep says of itself: numbers that the UI plots, and no personal data."""
-    swept = pull.swept
-    if swept is None:
-        return {}
-    return {
-        "known": swept.known,
-        "asked": swept.asked,
-        "there": swept.there,
-        "suspected": swept.suspected,
-        "deleted": swept.deleted,
-        "restored": swept.restored,
-        "requests": pull.requests,
-        "least_requests": pull.least_requests,
-        "seconds": round(pull.seconds, 3),
-        "seconds_waited_for_budget": round(pull.waited_seconds, 3),
-    }

@@ -7,9 +7,10 @@ Does not belong here: how each is done (sources, landing), normalising, publishi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
+from datetime import time as clock_time
 from typing import Any
 
 from assets.erased import Erased
@@ -30,6 +31,8 @@ CHANGES = "changes"
 HISTORY = "history"
 EXCLUSIVE = frozenset({CHANGES, PRESENCE})
 """Kinds of which an account has one run at a time."""
+DAYS_PER_STEP = 31
+"""Days asked for at once in a backfill; a finished step is not lost where a later one fails."""
 RUNS_BEFORE_SILENCE_IS_ODD = 10
 """An account with fewer runs may well be one in which little happens."""
 
@@ -80,6 +83,8 @@ class Pull:
 
 
 Ask = Callable[[Api, Pull, Callable[[Batch], None]], None]
+Finished = Callable[[date, date], None]
+"""Told of the first and the last of the days that are done."""
 
 
 @dataclass(frozen=True)
@@ -110,20 +115,31 @@ class Puller:
 
             return self._pull(Pull(account, CHANGES, run_id), ask)
 
-    def history(self, account: Account, first_day: date, last_day: date, run_id: str) -> Pull:
+    def history(
+        self,
+        account: Account,
+        first_day: date,
+        last_day: date,
+        run_id: str,
+        finished: Finished | None = None,
+    ) -> Pull:
         """What was created in these days, in the account's zone. Never moves the cursor.
 
-        Days before the account's `started_on` are empty. Raises ConfigurationError for a source
-        without a date window.
+        The window is walked in steps of DAYS_PER_STEP; `finished` is told of each one whose orders
+        are durable. Days before the account's `started_on` are empty. Raises ConfigurationError for
+        a source without a date window.
         """
         require_history(account)
         source = source_of(account.source)
+        started_on = account.settings.started_on
 
         def ask(api: Api, _: Pull, land: Callable[[Batch], None]) -> None:
-            first = max(first_day, account.settings.started_on)
-            if first <= last_day:
-                for batch in source.history(api, first, last_day):
-                    land(batch)
+            for first, last in _steps(first_day, last_day):
+                if last >= started_on:
+                    for batch in source.history(api, max(first, started_on), last):
+                        land(batch)
+                if finished is not None:
+                    finished(first, last)
 
         window = (first_day.isoformat(), last_day.isoformat())
         return self._pull(Pull(account, HISTORY, run_id, window=window), ask)
@@ -156,6 +172,7 @@ class Puller:
         account = pull.account
         source = source_of(account.source)
         cursor = reached = self.ledger.cursor(account.key, CHANGES)
+        pull.window = (self._asked_until(account), None)
         until = Until(api, source.margin)
         for batch in source.changes(api, cursor, until):
             land(batch)
@@ -168,6 +185,11 @@ class Puller:
             self._refuse_silence(account)
         if reached is not None and reached != cursor:
             self.ledger.move_cursor(account.key, CHANGES, reached, pull.run_id, lease)
+
+    def _asked_until(self, account: Account) -> str:
+        """Up to when the last run that succeeded had asked; of the first, its `started_on`."""
+        began = datetime.combine(account.settings.started_on, clock_time.min, account.zone)
+        return self.ledger.last_window(account.key, CHANGES) or began.isoformat()
 
     def _refuse_silence(self, account: Account) -> None:
         """Raise ReceivedNothing for an account that never before received nothing.
@@ -245,3 +267,11 @@ def require_history(account: Account) -> None:
             where=account.key,
             remedy=f"use `orderloom sync {account.key}`, which reads everything there is",
         )
+
+
+def _steps(first_day: date, last_day: date) -> Iterator[tuple[date, date]]:
+    """A window in parts of at most DAYS_PER_STEP days, first and last day of each included."""
+    while first_day <= last_day:
+        last = min(last_day, first_day + timedelta(days=DAYS_PER_STEP - 1))
+        yield first_day, last
+        first_day = last + timedelta(days=1)

@@ -27,7 +27,8 @@ def reference(workshop: Workshop) -> Reference:
                 paused=account.settings.paused,
                 last_success_at=seen.last_success,
                 last_failure_at=seen.last_failure,
-                last_error=seen.error if seen.is_failing else None,
+                last_error=(seen.error or "") if seen.is_failing else None,
+                stale_after_hours=account.settings.stale_after_hours,
             )
         )
     return Reference(accounts=accounts, runs=workshop.ledger.runs(limit=None))

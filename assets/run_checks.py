@@ -6,6 +6,7 @@ Belongs here: their names, and telling them. Does not belong here: finding out (
 
 import dagster as dg
 
+from assets.partitions import accounts_of
 from assets.pull import CHANGES, Pull, ReceivedNothing
 from resources.api import Incomplete
 
@@ -25,7 +26,12 @@ FAULTS = tuple(_KINDS.values())
 def specs(source: str) -> list[dg.AssetCheckSpec]:
     """The checks of a source's `changes`."""
     return [
-        dg.AssetCheckSpec(name, asset=[source, CHANGES], description=meaning)
+        dg.AssetCheckSpec(
+            name,
+            asset=[source, CHANGES],
+            partitions_def=accounts_of(source),
+            description=meaning,
+        )
         for name, meaning in _MEANINGS.items()
     ]
 

@@ -53,7 +53,7 @@ class OneLine(click.Group):
             _end("interrupted; what was landed is kept, run it again to go on", INTERRUPTED)
         except click.exceptions.Exit:
             raise
-        except (click.ClickException, click.Abort):
+        except (click.ClickException, click.Abort, BrokenPipeError):
             raise
         except Exception as fault:  # noqa: BLE001  (the outermost place: no traceback for users)
             _end(explained(fault), 1)
@@ -177,11 +177,16 @@ def replay(accounts: tuple[str, ...]) -> None:
 
 
 @main.command()
-def rebuild() -> None:
+@click.option(
+    "--accept-unlike-before",
+    is_flag=True,
+    help="Publish also where orders are gone or amounts changed beyond belief: somebody looked.",
+)
+def rebuild(*, accept_unlike_before: bool) -> None:
     """Build the marts afresh from the lake."""
     from pipelines.commands import rebuild as work
 
-    sys.exit(work())
+    sys.exit(work(accept_unlike_before=accept_unlike_before))
 
 
 @main.command()
@@ -223,7 +228,10 @@ def erase(
 
 @main.command()
 def status() -> None:
-    """Show each account: last success, last problem, how far it has come."""
+    """Show each account: last success, last problem, how far it has come.
+
+    Exit code 1 where the last run of an account failed, or an account is stale.
+    """
     from pipelines.status import show
 
     sys.exit(show())
@@ -234,15 +242,44 @@ def status() -> None:
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["table", "csv", "json", "markdown"]),
-    default="table",
-    show_default=True,
+    type=click.Choice(["table", "csv", "json", "markdown", "parquet"]),
+    default=None,
+    help="Default: as the name of --output says, else a table.",
 )
-def query(sql: str, style: str) -> None:
-    """Ask the published marts a question in SQL."""
-    from pipelines.asking import answer
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="File to write."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many rows.")
+@click.option("--all", "everything", is_flag=True, help="All rows of a table, not the first 40.")
+def query(
+    sql: str, style: str | None, output: Path | None, limit: int | None, everything: bool
+) -> None:
+    """Ask the published marts a question in SQL; SQL may be - for standard input."""
+    from pipelines.asking import Wish, answer
 
-    sys.exit(answer(sql, style))
+    sys.exit(answer(sql, Wish(style, output, limit, everything)))
+
+
+@main.command()
+def shell() -> None:
+    """Open DuckDB's prompt on the published marts, read-only."""
+    from pipelines.shell import start
+
+    start()
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Default: report.html in ORDERLOOM_HOME.",
+)
+def report(output: Path | None) -> None:
+    """Write one HTML page about sales, open orders, lead times and data quality."""
+    from pipelines.report.page import write
+
+    sys.exit(write(output))
 
 
 @main.command()

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from assets.publish import HELD_BACK
 from assets.pull import require_history
 from assets.sweeping import can_sweep, require_sweep
+from assets.telling_marts import HELD_BACK
 from assets.workshop import Workshop
 from pipelines import console
 from pipelines.maintenance import COMPACT, REPLAY
@@ -119,10 +119,10 @@ def replay(keys: Sequence[str]) -> int:
     return exit_code(ran)
 
 
-def rebuild() -> int:
+def rebuild(*, accept_unlike_before: bool = False) -> int:
     """Build the marts afresh."""
     with Runner(Workshop()) as runner:
-        ran = [runner.publish(rebuild=True)]
+        ran = [runner.publish(rebuild=True, accept_unlike_before=accept_unlike_before)]
     tell(ran)
     return exit_code(ran)
 

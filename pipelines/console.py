@@ -30,6 +30,10 @@ PLAIN_WIDTH = 120
 """Columns of a table that is written to a file or a pipe."""
 
 
+BOX = SIMPLE_HEAD
+"""The lines of every table."""
+
+
 def _console(*, stderr: bool = False) -> Console:
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
@@ -114,7 +118,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         title=title or None,
         title_justify="left",
         header_style="bold",
-        box=SIMPLE_HEAD,
+        box=BOX,
         pad_edge=False,
         padding=(0, 1),
     )

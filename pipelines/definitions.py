@@ -5,16 +5,30 @@ and succeeds without an accounts file, saying how to make one.
 """
 
 import logging
+from collections.abc import Iterable
 from datetime import date
 from itertools import chain
 
 import dagster as dg
 
-from assets import checks, ingest, publish
+from assets import ingest, publish
+from assets.freshness import check as is_fresh
 from assets.sources import SOURCES
 from assets.workshop import Workshop
-from pipelines import erasure, jobs, maintenance, outbound, registration, schedules
+from pipelines import (
+    alerts,
+    erasure,
+    freshness,
+    housekeeping,
+    jobs,
+    maintenance,
+    outbound,
+    registration,
+    schedules,
+)
+from resources.accounts import Account, Accounts
 from resources.errors import ConfigurationError
+from resources.service import Service
 
 
 def quiet(context: dg.InitLoggerContext) -> logging.Logger:  # noqa: ARG001
@@ -27,30 +41,49 @@ def quiet(context: dg.InitLoggerContext) -> logging.Logger:  # noqa: ARG001
 def build_definitions(workshop: Workshop | None = None) -> dg.Definitions:
     """Every definition. Tests and commands hand in a workshop of their own."""
     workshop = workshop or Workshop()
-    first_days = _first_days(workshop)
-    ingested = [ingest.build(source, first_days.get(source)) for source in SOURCES]
+    read = _accounts(workshop)
+    service = read.service if read else Service()
+    accounts = list(read or ())
+    first_days = _first_days(accounts)
+    ingested = [ingest.build(source, first_days.get(source), accounts) for source in SOURCES]
+    assets = [*chain.from_iterable(ingested), publish.build(accounts)]
+    fresh = [is_fresh(source) for source in SOURCES]
+    checked = [key for each in (*assets, *fresh) for key in each.check_keys]
     return dg.Definitions(
-        assets=[*chain.from_iterable(ingested), publish.build()],
-        asset_checks=checks.build(),
-        jobs=[*jobs.build(), *maintenance.build(), *outbound.build(), *erasure.build()],
-        schedules=schedules.build(),
-        sensors=[registration.build(), jobs.automation()],
+        assets=assets,
+        asset_checks=fresh,
+        jobs=[
+            *jobs.build(),
+            freshness.freshness_job,
+            *maintenance.build(),
+            *outbound.build(),
+            *erasure.build(),
+            housekeeping.job(checked),
+        ],
+        schedules=[*schedules.build(service), housekeeping.schedule()],
+        sensors=[
+            registration.build(),
+            alerts.build(),
+            freshness.build(),
+            *jobs.automation(),
+        ],
         resources={"workshop": workshop},
         executor=dg.in_process_executor,
         loggers={"console": dg.LoggerDefinition(quiet)},
     )
 
 
-def _first_days(workshop: Workshop) -> dict[str, date]:
-    """The first day of each source's history: that of its oldest account.
-
-    Without a readable accounts file there are none, and the reason is logged.
-    """
+def _accounts(workshop: Workshop) -> Accounts | None:
+    """accounts.toml as it is now; None where it cannot be read, and the reason is logged."""
     try:
-        accounts = workshop.accounts
+        return workshop.accounts
     except ConfigurationError as fault:
         logging.getLogger("orderloom").warning("%s", fault)
-        return {}
+        return None
+
+
+def _first_days(accounts: Iterable[Account]) -> dict[str, date]:
+    """The first day of each source's history: that of its oldest account."""
     found: dict[str, date] = {}
     for account in accounts:
         started_on = account.settings.started_on

@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.erase import Eraser, told
 from assets.partitions import plainly
+from assets.run_tags import KIND
 from assets.workshop import Workshop
 from resources.errors import LedgerError
 
@@ -39,7 +40,7 @@ def erase_op(
             context.log.info("%s: %s", config.erasure, told(proof))
 
 
-@dg.job(name=JOB)
+@dg.job(name=JOB, tags={KIND: JOB})
 def erase_job() -> None:
     """See the op."""
     erase_op()

@@ -1,6 +1,6 @@
 """Jobs: which assets run together.
 
-Belongs here: selections, names and tags of jobs, and the automation sensor. Does not belong here:
+Belongs here: selections, names and tags of jobs, and the automation sensors. Does not belong here:
 assets, schedules.
 """
 
@@ -11,11 +11,18 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,
 )
 
-from assets.ingest import CANONICAL
+from assets.freshness import IS_FRESH
+from assets.ingest import CANONICAL, NORMALISE
+from assets.publish import PUBLISH as PUBLISH
+from assets.pull import CHANGES, HISTORY
+from assets.run_tags import KIND, SOURCE
 from assets.sources import SOURCES, source
 from assets.sweeping import PRESENCE, SWEEP
 
-PUBLISH = "publish"
+MAX_RUNTIME = "dagster/max_runtime"
+"""Tag of a run: seconds after which it is ended. Runs without it: see `dagster.yaml`."""
+PUBLISH_SECONDS = "7200"
+"""Publishing keeps every other publication waiting, so that it has less time than a sync."""
 
 
 def sync_job(name: str) -> str:
@@ -40,27 +47,54 @@ def normalise_job(name: str) -> str:
 
 def build() -> list[UnresolvedAssetJobDefinition]:
     """Every job."""
-    made = [dg.define_asset_job(PUBLISH, dg.AssetSelection.groups("marts"))]
+    made = [_publish_job()]
     for name in SOURCES:
         canonical = dg.AssetSelection.assets(*([name, table] for table in CANONICAL))
         changes = dg.AssetSelection.assets([name, "changes"])
-        kind = {"orderloom/source": name}
-        made.append(dg.define_asset_job(sync_job(name), changes | canonical, tags=kind))
-        made.append(dg.define_asset_job(normalise_job(name), canonical, tags=kind))
+        synced = (changes | canonical) - _is_fresh(name)
+        made.append(_job(sync_job(name), synced, name, CHANGES))
+        made.append(_job(normalise_job(name), canonical, name, NORMALISE))
         if "history" in source(name).ways:
             history = dg.AssetSelection.assets([name, "history"])
-            made.append(dg.define_asset_job(history_job(name), history, tags=kind))
+            made.append(_job(history_job(name), history, name, HISTORY))
         if SWEEP in source(name).ways:
             presence = dg.AssetSelection.assets([name, PRESENCE])
-            made.append(dg.define_asset_job(sweep_job(name), presence, tags=kind))
+            made.append(_job(sweep_job(name), presence, name, PRESENCE))
     return made
 
 
-def automation() -> dg.AutomationConditionSensorDefinition:
-    """Normalises after backfills and publishes after canonical tables changed."""
-    return dg.AutomationConditionSensorDefinition(
-        "automation",
-        target=dg.AssetSelection.all(),
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=30,
-    )
+def _is_fresh(name: str) -> dg.AssetSelection:
+    return dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey([name, "changes"]), IS_FRESH))
+
+
+def _job(
+    name: str, selection: dg.AssetSelection, source_name: str, kind: str
+) -> UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(name, selection, tags={SOURCE: source_name, KIND: kind})
+
+
+def _publish_job() -> UnresolvedAssetJobDefinition:
+    limited = {KIND: PUBLISH, MAX_RUNTIME: PUBLISH_SECONDS}
+    return dg.define_asset_job(PUBLISH, dg.AssetSelection.groups("marts"), tags=limited)
+
+
+def automation() -> list[dg.AutomationConditionSensorDefinition]:
+    """Normalises after backfills, and publishes after canonical tables changed.
+
+    Two sensors, so that the runs of each say by a tag what they are for.
+    """
+    marts = dg.AssetSelection.groups("marts")
+    wanted = {
+        "automation": (dg.AssetSelection.all() - marts, {KIND: NORMALISE}),
+        "publishing": (marts, {KIND: PUBLISH, MAX_RUNTIME: PUBLISH_SECONDS}),
+    }
+    return [
+        dg.AutomationConditionSensorDefinition(
+            name,
+            target=target,
+            run_tags=tags,
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=10,
+        )
+        for name, (target, tags) in wanted.items()
+    ]

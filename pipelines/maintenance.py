@@ -9,6 +9,7 @@ from pydantic import Field
 
 from assets.normalise import rewriting
 from assets.partitions import plainly
+from assets.run_tags import KIND
 from assets.workshop import Workshop
 from schemas.canonical import LAKE
 
@@ -58,13 +59,13 @@ def compact_op(
                 context.log.info("%s: %d files became %d", table, before, after)
 
 
-@dg.job(name=REPLAY)
+@dg.job(name=REPLAY, tags={KIND: REPLAY})
 def replay_job() -> None:
     """See the op."""
     replay_op()
 
 
-@dg.job(name=COMPACT)
+@dg.job(name=COMPACT, tags={KIND: COMPACT})
 def compact_job() -> None:
     """See the op."""
     compact_op()

@@ -9,6 +9,8 @@ import dagster as dg
 from assets.ingest import REGISTRATIONS
 from assets.partitions import plainly
 from assets.push import PUSH
+from assets.run_tags import KIND
+from assets.telling import registrations_metadata
 from assets.workshop import Workshop
 from resources import registrations as states
 
@@ -46,13 +48,15 @@ def push_op(
             if counts.get(states.ACCEPTED) or config.limit == 0:
                 context.log_event(
                     dg.AssetMaterialization(
-                        [account.source, REGISTRATIONS], partition=account.name, metadata=counts
+                        [account.source, REGISTRATIONS],
+                        partition=account.name,
+                        metadata=registrations_metadata(counts),
                     )
                 )
         context.log.info("%s: %s, %d landed", account.key, dict(push.counts), push.landed)
 
 
-@dg.job(name=JOB)
+@dg.job(name=JOB, tags={KIND: JOB})
 def push_job() -> None:
     """See the op."""
     push_op()

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from typing import Any
 
 import dagster as dg
@@ -22,14 +21,16 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
 )
 
-from assets.ingest import ACCOUNT, DAY, tags
+from assets.history import ACCOUNT, DAY
+from assets.run_tags import PROCESS, tags
 from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
-from pipelines import erasure, jobs, maintenance, outbound
+from pipelines import erasure, instance_settings, jobs, maintenance, outbound
 from pipelines.interrupts import Interrupts
 from pipelines.registration import register
 from resources.accounts import Account
 from resources.places import Places
+from resources.processes import this_process
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,7 @@ def _in_turn(places: Places) -> Iterator[None]:
 def instance(places: Places) -> dg.DagsterInstance:
     """The Dagster instance of a home; its folder and settings are made where they are missing."""
     with _in_turn(places):
-        settings = places.dagster / "dagster.yaml"
-        if not settings.exists():
-            text = files("pipelines").joinpath("dagster.yaml").read_text(encoding="utf-8")
-            settings.write_text(text, encoding="utf-8")
+        instance_settings.provide(places.dagster)
         os.environ["DAGSTER_HOME"] = str(places.dagster)
         return dg.DagsterInstance.from_config(str(places.dagster))
 
@@ -125,10 +123,10 @@ class Runner(AbstractContextManager["Runner"]):
             partition=account.name,
         )
 
-    def publish(self, *, rebuild: bool = False) -> Ran:
+    def publish(self, *, rebuild: bool = False, accept_unlike_before: bool = False) -> Ran:
         """Publish the marts."""
-        config = {"ops": {"publish_marts": {"config": {"rebuild": rebuild}}}}
-        return self._run(jobs.PUBLISH, config=config)
+        chosen = {"rebuild": rebuild, "accept_unlike_before": accept_unlike_before}
+        return self._run(jobs.PUBLISH, config={"ops": {"publish_marts": {"config": chosen}}})
 
     def maintain(self, job: str, accounts: Sequence[str] = ()) -> Ran:
         """Run a maintenance job: replay of accounts, or compaction."""
@@ -160,7 +158,7 @@ class Runner(AbstractContextManager["Runner"]):
         try:
             result = self._definitions.resolve_job_def(job).execute_in_process(
                 instance=self._instance,
-                tags=dict(tags or {}),
+                tags={**(tags or {}), PROCESS: this_process()},
                 partition_key=partition,
                 run_config={"loggers": {"console": {}}, **(config or {})},
                 raise_on_error=False,

@@ -48,11 +48,9 @@ def serve(port: int, *, lifted: bool, ticking: bool, repeat: int, accounts: Path
 
 
 def open_ui(host: str, port: int) -> int:
-    """Run `dagster dev` on this home's instance until it ends."""
-    from pipelines.running import instance
-
+    """Run `dagster dev` on this home's instance until it ends, by itself, Ctrl-C or SIGTERM."""
     places = Places.from_environment()
-    instance(places).dispose()
+    _prepare(places)
     surroundings = os.environ | {
         "DAGSTER_HOME": str(places.dagster),
         "ORDERLOOM_HOME": str(places.home),
@@ -69,7 +67,22 @@ def open_ui(host: str, port: int) -> int:
         )
     console.out.print(f"Dagster UI on http://{host}:{port} for {places.home}; Ctrl-C ends it.")
     command = [str(dagster), "dev", "-m", "pipelines.definitions", "-h", host, "-p", str(port)]
-    try:
-        return subprocess.run(command, env=surroundings, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    with subprocess.Popen(command, env=surroundings) as running:
+        signal.signal(signal.SIGTERM, lambda *_: running.send_signal(signal.SIGINT))
+        try:
+            return running.wait()
+        except KeyboardInterrupt:  # it has been interrupted, too, and ends its own processes
+            return 0
+
+
+def _prepare(places: Places) -> None:
+    """Make Dagster's instance, and the accounts its partitions, so that the first page has them."""
+    from assets.sources import accounts
+    from pipelines.registration import register
+    from pipelines.running import instance
+
+    with instance(places) as made:
+        try:
+            register(made, accounts(places))
+        except ConfigurationError as fault:
+            console.complain(str(fault))

@@ -10,15 +10,17 @@ from datetime import UTC, datetime
 
 from assets.sources import accounts
 from pipelines import console, drift
+from resources.accounts import AccountSettings
 from resources.erasures import BEGUN
 from resources.ledger import Freshness, Ledger
 from resources.places import Places
 
+FAILING, STALE = "failing", "stale"
 COLUMNS = ("account", "state", "last success (UTC)", "age", "come to", "last problem")
 
 
 def show() -> int:
-    """Print one line per account; 1 where the last run of one failed."""
+    """Print one line per account; 1 where the last run of one failed, or one is stale."""
     places = Places.from_environment()
     known = accounts(places)
     if not places.home.exists():
@@ -29,7 +31,7 @@ def show() -> int:
         rows = []
         for account in known:
             seen = fresh.get(account.key, Freshness())
-            state = _state(seen, paused=account.settings.paused)
+            state = _state(seen, account.settings)
             cursor = ledger.cursor(account.key) or {}
             rows.append(
                 (
@@ -48,15 +50,18 @@ def show() -> int:
     for line in drift.lines(places):
         console.out.print(line)
     console.out.print(f"marts: {places.marts}" if places.marts.exists() else "no marts yet")
-    return 1 if any(row[1] == "failing" for row in rows) else 0
+    return 1 if any(row[1].startswith((FAILING, STALE)) for row in rows) else 0
 
 
-def _state(seen: Freshness, *, paused: bool) -> str:
-    if paused:
+def _state(seen: Freshness, settings: AccountSettings) -> str:
+    if settings.paused:
         return "paused"
+    stale_at = seen.stale_at(settings.stale_after_hours)
+    stale = stale_at is not None and stale_at <= datetime.now(UTC)
+    since = f"{STALE} since {_moment(stale_at)[:-3]}" if stale else ""
     if seen.is_failing:
-        return "failing"
-    return "fresh" if seen.last_success else "never synced"
+        return f"{FAILING}, {since}" if stale else FAILING
+    return since or ("fresh" if seen.last_success else "never synced")
 
 
 def _moment(moment: datetime | None) -> str:

@@ -1,7 +1,8 @@
 """accounts.toml, read and checked.
 
 Belongs here: the file, its tables and what they have to do with each other. Does not belong here:
-what a single key may hold (`settings.py`, and the source's own Settings), and sending.
+what a single key may hold (`settings.py`, and the source's own Settings), the tables that are no
+sources (`service.py`), and sending.
 
 Credentials are names of environment variables. Their values are read in `Account.secrets` alone,
 which registers them for redaction.
@@ -15,14 +16,15 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, cast, get_args
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from resources import redaction
 from resources.errors import ConfigurationError
+from resources.mistakes import AccountsError, AccountsFileMissing, MissingSecret, refuse
+from resources.service import TABLES, Service, load_service
 from resources.settings import NAME, AccountSettings, instead
 
 __all__ = [
@@ -41,27 +43,6 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _LONGEST_WORD = 24
 """A longer run of letters and digits without an underscore is no name that a person gave."""
 
-_REMEDIES = {
-    "date_type": "write it like 2019-01-01, without quotes",
-    "int_type": "write a whole number, without quotes",
-    "bool_type": "write true or false, without quotes",
-    "string_type": "write it in quotes",
-    "greater_than": "write a number above 0",
-}
-"""What to do, by pydantic's type of error, where its own message does not say."""
-
-
-class AccountsError(ConfigurationError):
-    """A mistake in accounts.toml, or in the environment that it refers to."""
-
-
-class AccountsFileMissing(AccountsError):
-    """There is no accounts.toml where it is looked for."""
-
-
-class MissingSecret(AccountsError):
-    """An environment variable that accounts.toml names is unset or unusable."""
-
 
 class UnknownAccount(ConfigurationError):
     """An account was asked for that accounts.toml does not have."""
@@ -74,6 +55,8 @@ class AccountKind:
     settings: type[AccountSettings]
     credentials: tuple[frozenset[str], ...]
     """The alternatives: an account gives exactly the credentials of one of them."""
+    can_be_swept: bool = True
+    """Whether the source can tell which orders are still there."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +109,12 @@ class Account:
 class Accounts:
     """The accounts of one file, iterated in the order in which they stand there."""
 
-    def __init__(self, path: Path, accounts: Mapping[str, Account]) -> None:
+    def __init__(
+        self, path: Path, accounts: Mapping[str, Account], service: Service | None = None
+    ) -> None:
         self.path = path
+        self.service = service or Service(path)
+        """What the file says beside the accounts."""
         self._accounts = dict(accounts)
 
     def __iter__(self) -> Iterator[Account]:
@@ -160,13 +147,16 @@ def load_accounts(path: Path, kinds: Mapping[str, AccountKind]) -> Accounts:
     key of the first mistake.
     """
     accounts: dict[str, Account] = {}
-    for source, tables in _parse(path).items():
+    parsed = _parse(path)
+    for source, tables in parsed.items():
+        if source in TABLES:
+            continue
         where = f"{path}, table [{source}]"
         if source not in kinds:
             raise AccountsError(
                 f"unknown source {source!r}",
                 where,
-                instead(source, kinds, f"take one of {', '.join(kinds)}"),
+                instead(source, [*kinds, *TABLES], f"take one of {', '.join(kinds)}"),
             )
         if not isinstance(tables, dict):
             raise AccountsError("is not a table", where, f"write [{source}.NAME]")
@@ -174,7 +164,9 @@ def load_accounts(path: Path, kinds: Mapping[str, AccountKind]) -> Accounts:
             account = _account(path, source, name, table, kinds[source])
             accounts[account.key] = account
     _refuse_contradictions(path, accounts)
-    return Accounts(path, accounts)
+    names = {kind: [a.name for a in accounts.values() if a.source == kind] for kind in kinds}
+    swept = {name for name, kind in kinds.items() if kind.can_be_swept}
+    return Accounts(path, accounts, load_service(path, parsed, names, swept))
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -211,43 +203,11 @@ def _account(path: Path, source: str, name: str, table: object, kind: AccountKin
     try:
         settings = kind.settings.model_validate(values)
     except ValidationError as error:
-        _raise_setting(_first(error.errors(include_url=False)), kind.settings, where)
+        refuse(error, kind.settings, where, besides=["credentials"])
     credentials = _credentials(
         table.get("credentials", {}), kind, f"{path}, table [{source}.{name}.credentials]"
     )
     return Account(source, name, settings, credentials, path)
-
-
-def _first(errors: list[ErrorDetails]) -> ErrorDetails:
-    """An unknown key before a missing one: the one is often the other, misspelt."""
-    return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-
-
-def _raise_setting(error: ErrorDetails, settings: type[AccountSettings], where: str) -> NoReturn:
-    """Turn pydantic's first complaint into one line. It never repeats the value."""
-    key = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    where = f"{where}, key {key}" if key else where
-    if error["type"] == "extra_forbidden":
-        known = _known(settings, error["loc"])
-        raise AccountsError(
-            "unknown key", where, instead(key, known, f"take one of {', '.join(known)}")
-        )
-    if error["type"] == "missing":
-        raise AccountsError("required key is missing", where, "add it")
-    what, _, remedy = error["msg"].partition(": ")
-    remedy = remedy or _REMEDIES.get(error["type"], "correct the value")
-    raise AccountsError(what, where, remedy)
-
-
-def _known(settings: type[AccountSettings], loc: tuple[int | str, ...]) -> list[str]:
-    """The keys of the table in which an unknown one stands."""
-    model: type[BaseModel] = settings
-    for part in loc[:-1]:
-        kinds = get_args(model.model_fields[str(part)].annotation)
-        model = next(
-            each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)
-        )
-    return [*model.model_fields, *(["credentials"] if model is settings else [])]
 
 
 def _credentials(table: object, kind: AccountKind, where: str) -> dict[str, str]:

@@ -6,7 +6,11 @@ Belongs here: flushing files and folders. Does not belong here: what is written,
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def flush_file(path: Path) -> None:
@@ -37,6 +41,22 @@ def replace_file(path: Path, text: str) -> None:
     building.write_text(text, encoding="utf-8")
     flush_file(building)
     building.replace(path)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, that takes the place of `path` once it is whole; nothing is left else.
+
+    Any number of writers at a time: the last to end stays.
+    """
+    building = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with building.open("xb") as file:
+            yield file
+        flush_file(building)
+        building.replace(path)
+    finally:
+        building.unlink(missing_ok=True)
 
 
 def _flush(path: Path, flags: int) -> None:

@@ -134,7 +134,9 @@ def data_files(handle: DeltaTable) -> list[DataFile]:
             "max.landing_seq",
         )
     ]
-    root = handle.table_uri.rstrip("/").removeprefix("file://")
+    root = handle.table_uri.rstrip("/")
+    if root.startswith("file://"):  # a URL, in which a space of the path is %20
+        root = unquote(root.removeprefix("file://"))
     return [
         DataFile(f"{root}/{unquote(path)}", (system, account), rows, last)
         for path, system, account, rows, last in zip(*columns, strict=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -36,6 +36,7 @@ from resources.erasures import Erasures
 from resources.errors import LedgerError
 from resources.leases import Lease, LeaseHeld, LeaseLost
 from resources.ledger_store import Store, backfill_days, cursors, running, runs
+from resources.ledger_trim import forget_runs
 from resources.processes import is_gone, this_process
 from resources.redaction import redact
 from resources.registrations import Registrations
@@ -87,6 +88,10 @@ class Freshness:
     """What the last failure said."""
     is_failing: bool = field(default=False, compare=False)
     """Whether the newest run that has ended failed: by the order of runs, not by the clock."""
+
+    def stale_at(self, hours: float) -> datetime | None:
+        """From when on the account is stale, after so many hours; None: nothing ever succeeded."""
+        return None if self.last_success is None else self.last_success + timedelta(hours=hours)
 
 
 class Ledger:
@@ -279,6 +284,27 @@ class Ledger:
         with self._store.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
+    def forget_runs(self, *, idle_days: int, any_days: int) -> int:
+        """Delete old rows of run history; how many there were. See `ledger_trim.py`.
+
+        `idle_days`: for how many days successful runs that brought nothing are kept; `any_days`:
+        all others.
+        """
+        now = self._now()
+        idle, others = now - timedelta(days=idle_days), now - timedelta(days=any_days)
+        return forget_runs(self._store, idle, others)
+
+    def last_window(self, account: str, kind: str) -> str | None:
+        """The end of the window of an account's newest successful run of a kind, as text."""
+        query = (
+            select(runs.c.window_to)
+            .where(runs.c.account == account, runs.c.kind == kind, runs.c.outcome == "succeeded")
+            .order_by(func.coalesce(runs.c.ordinal, 0).desc(), runs.c.finished_at.desc())
+            .limit(1)
+        )
+        with self._store.reading() as connection:
+            return connection.execute(query).scalar()
+
     def newest_runs(self, kind: str) -> list[dict[str, Any]]:
         """Of every account its newest run of a kind that has ended, by account."""
         place = func.row_number().over(
@@ -320,15 +346,29 @@ class Ledger:
                     of_account["error"] = row.error
         return {account: Freshness(**values) for account, values in sorted(found.items())}
 
+    def failing_since(self, account: str, kind: str = "changes") -> datetime | None:
+        """When the first of the runs failed that have failed in a row until now; None: none has."""
+        place = func.coalesce(runs.c.ordinal, 0)
+        of_kind = and_(runs.c.account == account, runs.c.kind == kind)
+        succeeded = select(func.max(place)).where(of_kind, runs.c.outcome == "succeeded")
+        later = place > func.coalesce(succeeded.scalar_subquery(), -1)
+        query = select(func.min(runs.c.finished_at)).where(
+            of_kind, runs.c.outcome == "failed", later
+        )
+        with self._store.reading() as connection:
+            return connection.execute(query).scalar()
+
     def mark_day(self, account: str, day: date, run_id: str | None = None) -> None:
         """Note that a day, a civil date in the account's zone, has been backfilled."""
         values = {"finished_at": self._now(), "run_id": run_id}
         with self._store.writing(durable=True) as connection:
             _put(connection, backfill_days, {"account": account, "day": day}, values)
 
-    def finished_days(self, account: str) -> frozenset[date]:
-        """The days that have been backfilled."""
+    def finished_days(self, account: str, by: Collection[str] | None = None) -> frozenset[date]:
+        """The days that have been backfilled; with `by`, those last done by one of these runs."""
         query = select(backfill_days.c.day).where(backfill_days.c.account == account)
+        if by is not None:
+            query = query.where(backfill_days.c.run_id.in_(by))
         with self._store.reading() as connection:
             return frozenset(connection.execute(query).scalars())
 

@@ -53,6 +53,11 @@ class Places:
         """The folder through which processes share their request budgets."""
         return self.home / "budgets"
 
+    @property
+    def shell_history(self) -> Path:
+        """What was typed at the prompt of `orderloom shell`; DuckDB chooses the name."""
+        return self.home / ".duckdb_history"
+
     def prepare(self) -> None:
         """Make the home folder, readable by its owner alone: it holds personal data.
 

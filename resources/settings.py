@@ -66,6 +66,10 @@ def _zone(name: str) -> str:
     return name
 
 
+ZoneName = Annotated[str, Strict(), AfterValidator(_zone)]
+"""IANA name of a time zone."""
+
+
 def _currency(code: str) -> str:
     if not re.fullmatch("[A-Z]{3}", code):
         raise PydanticCustomError("currency", "is no ISO 4217 code: write e.g. GBP")
@@ -105,7 +109,7 @@ class AccountSettings(BaseModel):
 
     base_url: Annotated[str, AfterValidator(_https)]
     """https, without a trailing slash; http for loopback hosts only."""
-    timezone: Annotated[str, AfterValidator(_zone)]
+    timezone: ZoneName
     """IANA name: for stamps that carry no offset, and for what a day is."""
     currency: Annotated[str, AfterValidator(_currency)] | None = None
     """ISO 4217 code, used where the API names none."""
@@ -115,6 +119,8 @@ class AccountSettings(BaseModel):
     """Request budget; None: the source's default."""
     budget_key: Annotated[str, StringConstraints(pattern=rf"^{NAME}(\.{NAME})?$")] | None = None
     """Accounts with the same key share one budget; None: the account has its own."""
+    stale_after_hours: Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)] = 24.0
+    """Hours after its last successful run of changes from which on the account counts as stale."""
     paused: Annotated[bool, Strict()] = False
     """A paused account is neither pulled nor deleted."""
 

@@ -1,8 +1,9 @@
 """Builds and publishes marts.duckdb, and opens it for reading.
 
 Belongs here: what is pending, whether the last file can be brought up to date, when to hold an
-account back. Does not belong here: filling tables (`resources/warehouse_build.py`), files and the
-symlink (`resources/publication.py`), mart SQL (`assets/marts`).
+account back. Does not belong here: filling tables (`resources/warehouse_build.py`), what is known
+of accounts (`resources/warehouse_accounts.py`), files and the symlink
+(`resources/publication.py`), mart SQL (`assets/marts`).
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import duckdb
 
@@ -22,14 +23,29 @@ from resources import publication
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
 from resources.places import Places
+from resources.warehouse_accounts import (
+    AccountReference,
+    Reference,
+    Shown,
+    is_outdated,
+    rows_of,
+)
 from resources.warehouse_build import Build, Mart, layout
-from resources.warehouse_plan import Plan, Published, Reach, make_plan, without
+from resources.warehouse_checks import Fault
+from resources.warehouse_plan import Plan, Published, Reach, make_plan, pending, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
     import pyarrow as pa
+
+STORAGE_VERSION = "v1.0.0"
+"""Format of the published file, named so that no later default shuts out older readers. Every
+release of DuckDB since 1.0 reads it; `python -m benchmarks.duckdb_versions` tries those of ours."""
+
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+"""Values for ? or for $name in a query."""
 
 __all__ = [
     "AccountReference",
@@ -40,42 +56,6 @@ __all__ = [
     "open_marts",
     "read",
 ]
-
-
-@dataclass(frozen=True)
-class AccountReference:
-    """What is known of an account beside its orders. Moments are UTC."""
-
-    source_system: str
-    source_account: str
-    timezone: str | None = None
-    currency: str | None = None
-    started_on: date | None = None
-    paused: bool = False
-    last_success_at: datetime | None = None
-    last_failure_at: datetime | None = None
-    last_error: str | None = None
-
-    @property
-    def settings(self) -> tuple[object, ...]:
-        """What only the owner of accounts.toml changes."""
-        return (
-            self.source_system,
-            self.source_account,
-            self.timezone,
-            self.currency,
-            self.started_on,
-            self.paused,
-        )
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What is published beside the orders."""
-
-    accounts: Sequence[AccountReference] = ()
-    runs: Sequence[Mapping[str, Any]] = ()
-    """Records of the columns of `runs` in schemas/published.py; moments zoned."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +74,7 @@ class Publication:
     """Orders of which a version was new, per account."""
     held_back: frozenset[AccountKey]
     """Accounts whose new versions were not published."""
-    faults: Mapping[AccountKey, str]
+    faults: Mapping[AccountKey, Fault]
     """What was wrong with those that this publication itself held back."""
     is_rebuilt: bool
     """True: built from scratch, not from the last file."""
@@ -109,6 +89,10 @@ class _Content:
     reference: Reference
     layout: str
     fingerprint: str
+    pending: frozenset[AccountKey]
+    """Accounts that can be held back."""
+    compared: Published | None
+    """The file published before, where what is new may not be unlike it."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +102,7 @@ class _Built:
     touched: Mapping[AccountKey, int]
     orders: int
     order_rows: int
-    faults: Mapping[AccountKey, str]
+    faults: Mapping[AccountKey, Fault]
 
 
 class Warehouse:
@@ -141,13 +125,16 @@ class Warehouse:
         *,
         rebuild: bool = False,
         held_back: frozenset[AccountKey] = frozenset(),
+        accept_unlike_before: bool = False,
     ) -> Publication:
         """Publish what was landed since the last publication; all of it anew if `rebuild`.
 
         A new file is built beside the live one, checked, flushed and put in its place. Nothing
         happens where nothing is new in the lake, the marts and the accounts' settings: runs alone
-        make no new file. The new versions of accounts in `held_back`, and of accounts whose rows
-        fail the checks, wait for a later publication. Another process that publishes is waited for.
+        make no new file, unless what it says of an account's freshness is out of date. The new
+        versions of accounts in `held_back`, and of accounts whose rows fail the checks, wait for a
+        later publication; `accept_unlike_before`: somebody has looked at what is missing or changed
+        beyond belief. Another process that publishes is waited for.
 
         Raises WarehouseError: a mart that fails, a fault in what was published before, no room;
         LakeError: a lake that cannot be read. The live file stays in every case.
@@ -158,17 +145,26 @@ class Warehouse:
         with publication.exclusive(self.path), self._plainly():
             found = self._published()
             marks = _hash(layout()), _fingerprint(marts, reference)
-            if found is not None and (found.layout != marks[0] or found.is_bloated):
+            has_this_layout = found is not None and found.layout == marks[0]
+            if found is not None and (not has_this_layout or found.is_bloated):
                 rebuild = True
             plan = make_plan(lake, found, rebuild=rebuild, held_back=held_back)
-            if plan.base and not plan.steps and plan.base.fingerprint == marks[1]:
+            is_current = plan.base and plan.base.fingerprint == marks[1]
+            if (
+                plan.base
+                and is_current
+                and not plan.steps
+                and not is_outdated(plan.base.accounts, reference)
+            ):
                 return _report(started, plan, plan.base.path, None)
+            compared = None if accept_unlike_before else found
             while True:
                 building = publication.unfinished(self.path, publication.new_id(self.path))
-                built = self._build(building, lake, plan, _Content(marts, reference, *marks))
+                content = _Content(marts, reference, *marks, pending(plan, found), compared)
+                built = self._build(building, lake, plan, content)
                 if not built.faults:
                     break
-                plan = without(plan, found, built.faults)
+                plan = without(plan, found, built.faults, can_go_back=has_this_layout)
             live = publication.publish(self.path, building)
             return _report(started, plan, live, built)
 
@@ -194,17 +190,25 @@ class Warehouse:
             con.execute("SET TimeZone = 'UTC'")
             return con
 
-    def read(self, sql: str) -> pd.DataFrame:
+    def read(self, sql: str, parameters: Parameters = None) -> pd.DataFrame:
         """The answer to a query as pandas, in Arrow types: amounts stay exact decimals."""
         import pandas as pd
 
-        frame: pd.DataFrame = self.read_arrow(sql).to_pandas(types_mapper=pd.ArrowDtype)
+        table = self.read_arrow(sql, parameters)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
-    def read_arrow(self, sql: str) -> pa.Table:
+    def read_arrow(self, sql: str, parameters: Parameters = None) -> pa.Table:
         """The answer to a query as an Arrow table. Raises WarehouseError for SQL that fails."""
-        with self.open() as con, self._plainly():
-            return con.execute(sql).to_arrow_table()
+        with self.open() as con:
+            try:
+                return con.execute(sql, parameters).to_arrow_table()
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    error_line(error),
+                    str(self.path),
+                    "DESCRIBE orders shows the columns, SHOW TABLES the tables",
+                ) from error
 
     def row_counts(self) -> dict[str, int]:
         """Number of rows of every published table."""
@@ -230,27 +234,40 @@ class Warehouse:
                     "SELECT source_system, source_account, orders_seq, quarantine_seq, generation,"
                     " drift_seq FROM orderloom.publication"
                 ).fetchall()
+                shown = con.execute(
+                    "SELECT source_system, source_account, last_success_at, last_error"
+                    " FROM dim_account"
+                ).fetchall()
         except (duckdb.Error, IndexError):
             return None
         reaches = {(system, account): Reach(*reach) for system, account, *reach in rows}
         layout_hash, fingerprint, orders, order_rows, size = build
-        return Published(file, layout_hash, fingerprint, orders, order_rows, size, reaches)
+        accounts = {
+            (system, account): Shown.in_file(success, error)
+            for system, account, success, error in shown
+        }
+        return Published(
+            file, layout_hash, fingerprint, orders, order_rows, size, reaches, accounts
+        )
 
     def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
         """Build one file; without marts, and not to be published, where there are faults."""
         if plan.base is not None:
             publication.copy(plan.base.path, building)
-        with duckdb.connect(str(building)) as con:
+        with duckdb.connect(
+            str(building), config={"storage_compatibility_version": STORAGE_VERSION}
+        ) as con:
             build = Build(con, lake)
             if plan.base is None:
                 build.create()
             touched = build.bring_up_to_date(plan.steps)
-            built = _Built(
-                touched, _count(con, "orders"), _count(con, "order_rows"), build.faults()
-            )
-            if not built.faults:
-                build.derive(_accounts(content.reference, plan.reaches), content.reference.runs)
+            faults = build.faults(content.compared.path if content.compared else None)
+            if not faults:
+                build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
                 build.make(content.marts)
+                faults = build.faults_of_marts(content.marts, content.pending)
+            built = _Built(touched, _count(con, "orders"), _count(con, "order_rows"), faults)
+            if not faults:
                 con.execute("CHECKPOINT")
                 size = building.stat().st_size
                 build.note(
@@ -279,14 +296,39 @@ class Warehouse:
             ) from error
 
 
+def error_line(error: duckdb.Error) -> str:
+    """What DuckDB says of a query that fails, in one line, without the query."""
+    return " ".join(str(error).partition("LINE 1:")[0].split())[:500]
+
+
 def open_marts(places: Places) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the newest file of a home; see `Warehouse.open`."""
     return Warehouse(places).open()
 
 
-def read(sql: str) -> pd.DataFrame:
-    """The answer of the marts that the environment names, as pandas; see `Warehouse.read`."""
-    return Warehouse(Places.from_environment()).read(sql)
+@overload
+def read(
+    sql: str, parameters: Parameters = ..., *, arrow: Literal[False] = ...
+) -> pd.DataFrame: ...
+
+
+@overload
+def read(sql: str, parameters: Parameters = ..., *, arrow: Literal[True]) -> pa.Table: ...
+
+
+def read(
+    sql: str, parameters: Parameters = None, *, arrow: bool = False
+) -> pd.DataFrame | pa.Table:
+    """The answer of the marts of ORDERLOOM_HOME (default ./var), as pandas or as an Arrow table.
+
+    pandas columns have Arrow types (`pd.ArrowDtype`), so that in both amounts are exact decimals,
+    days are dates, moments timestamps in UTC, and NULL is not NaN. `parameters` fill `?` or `$name`
+    in the SQL. Every call opens the newest file and closes it again.
+
+    Raises WarehouseError where nothing is published yet, and for SQL that fails.
+    """
+    warehouse = Warehouse(Places.from_environment())
+    return (warehouse.read_arrow if arrow else warehouse.read)(sql, parameters)
 
 
 def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Publication:
@@ -303,16 +345,6 @@ def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Pub
         is_rebuilt=plan.base is None,
         seconds=time.monotonic() - started,
     )
-
-
-def _accounts(reference: Reference, reaches: Mapping[AccountKey, Reach]) -> list[dict[str, Any]]:
-    """Rows of dim_account; an account that is no longer in accounts.toml counts as paused."""
-    known = {(each.source_system, each.source_account): each for each in reference.accounts}
-    gone = (AccountReference(*account, paused=True) for account in reaches if account not in known)
-    return [
-        {**asdict(each), "account": f"{each.source_system}.{each.source_account}"}
-        for each in (*known.values(), *gone)
-    ]
 
 
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:

@@ -1,15 +1,16 @@
 """Fills one DuckDB file, that nobody else sees yet, from the lake.
 
-Belongs here: creating and filling the published tables, and checking them. Does not belong here:
+Belongs here: creating and filling the published tables. Does not belong here:
 what is pending and where the file goes (`resources/warehouse.py`, `resources/publication.py`),
 what the columns mean (`schemas`), mart SQL (`assets/marts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -18,7 +19,8 @@ import pyarrow as pa
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
 from resources.lake_files import DataFile
-from resources.warehouse_describe import comments_of, describe, literal, source_views
+from resources.warehouse_checks import CONDITIONS, Condition, Fault, find
+from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_plan import Reach, Step
 from schemas.canonical import LAKE
 from schemas.published import (
@@ -60,6 +62,8 @@ class Mart:
     """What one row is."""
     comments: Mapping[str, str]
     """Column -> meaning, for every column."""
+    conditions: tuple[Condition, ...] = ()
+    """What must hold of it; an account of which it does not is held back."""
 
 
 class Build:
@@ -80,7 +84,7 @@ class Build:
         for name, schema in INTERNAL.items():
             self._create(f"orderloom.{name}", schema, INTERNAL_GRAINS[name])
         for name, grain in GRAINS.items():
-            self._create(name, _schema(name), grain)
+            self._create(name, published(name), grain)
         for dimension in DIMENSIONS:
             self._load(f"dim_{dimension}", PUBLISHED[f"dim_{dimension}"], _codes(dimension))
         for name, (select, grain, comments) in source_views().items():
@@ -116,11 +120,15 @@ class Build:
     def derive(
         self, accounts: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Fill the table of runs and the dimensions of accounts and dates anew."""
+        """Fill the table of runs and the dimensions of accounts and dates anew.
+
+        The days on which orders count follow the accounts' zones.
+        """
         self._con.execute("BEGIN")
         for name, records in (("dim_account", accounts), ("runs", runs)):
             self._con.execute(f"DELETE FROM {name}")
             self._load(name, PUBLISHED[name], records)
+        self._con.execute(_sql("business_dates"))
         self._con.execute("DELETE FROM dim_date")
         self._con.execute(_sql("dim_date"))
         self._con.execute("COMMIT")
@@ -153,16 +161,19 @@ class Build:
             self._con.execute(f"DELETE FROM orderloom.{name}")
             self._load(f"orderloom.{name}", INTERNAL[name], records)
 
-    def faults(self) -> dict[AccountKey, str]:
-        """The accounts of which something published does not hold together, and what."""
-        found: dict[AccountKey, str] = {}
-        for what, select in _checks().items():
-            for system, account, count in self._con.execute(
-                "SELECT source_system, source_account, COUNT(*)"
-                f" FROM ({select}) AS fault GROUP BY source_system, source_account"
-            ).fetchall():
-                found.setdefault((system, account), f"{count} {what}")
-        return found
+    def faults(self, before: Path | None) -> dict[AccountKey, Fault]:
+        """The accounts of which something does not hold, and what.
+
+        `before`: the file published before, to compare with; None to compare with nothing.
+        """
+        return find(self._con, CONDITIONS, before)
+
+    def faults_of_marts(
+        self, marts: Sequence[Mart], pending: Collection[AccountKey]
+    ) -> dict[AccountKey, Fault]:
+        """The pending accounts of which something does not hold in a mart, and what."""
+        conditions = [condition for mart in marts for condition in mart.conditions]
+        return find(self._con, conditions, only=pending)
 
     def _make(self, mart: Mart) -> None:
         where = f"mart {mart.name}"
@@ -323,29 +334,6 @@ def layout() -> Iterable[str]:
     yield repr((PUBLISHED_VERSION, source_views(), MEANINGS, MACROS))
 
 
-def _checks() -> dict[str, str]:
-    """What must hold of the published tables -> SELECT of the rows of which it does not."""
-    checks = {
-        "orders share their order_key": "SELECT ANY_VALUE(source_system) AS source_system,"
-        " ANY_VALUE(source_account) AS source_account FROM orders GROUP BY order_key"
-        " HAVING COUNT(*) > 1",
-        "order rows share their order_row_key": "SELECT ANY_VALUE(source_system) AS source_system,"
-        " ANY_VALUE(source_account) AS source_account FROM order_rows GROUP BY order_row_key"
-        " HAVING COUNT(*) > 1",
-        "order rows have no order": "SELECT source_system, source_account FROM order_rows"
-        " ANTI JOIN orders USING (version_id)",
-        "orders lack some of their rows": "SELECT source_system, source_account FROM orders AS o"
-        " LEFT JOIN (SELECT version_id, COUNT(*) AS found FROM order_rows GROUP BY version_id) AS r"
-        " USING (version_id) WHERE NOT o.is_deleted AND o.row_count <> COALESCE(r.found, 0)",
-    }
-    for name, codes in DIMENSIONS.items():
-        known = ", ".join(literal(code) for code in sorted(codes))
-        checks[f"orders have an {name} that dim_{name} lacks"] = (
-            f"SELECT source_system, source_account FROM orders WHERE {name} NOT IN ({known})"
-        )
-    return checks
-
-
 def _codes(dimension: str) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = [
         {dimension: code, "meaning": meaning} for code, meaning in MEANINGS[dimension].items()
@@ -370,7 +358,7 @@ def _is_wanted(file: DataFile, after: Mapping[AccountKey, int]) -> bool:
 
 
 def _schema(name: str) -> pa.Schema:
-    return LAKE[name] if name in LAKE else PUBLISHED[name]
+    return PUBLISHED[name] if name in PUBLISHED else LAKE[name]
 
 
 def _types(con: duckdb.DuckDBPyConnection, schema: pa.Schema) -> dict[str, str]:

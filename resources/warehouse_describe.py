@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from schemas.canonical import LAKE
+from schemas.published import PUBLISHED
 
 View = tuple[str, str, dict[str, str]]
 """SELECT, grain, column -> meaning."""
@@ -52,6 +53,11 @@ def describe(
     )
 
 
+def published(table: str) -> pa.Schema:
+    """The schema of a published table that is not a mart."""
+    return PUBLISHED[table] if table in PUBLISHED else LAKE[table]
+
+
 @cache
 def source_views() -> dict[str, View]:
     """View name -> view, for `orders` of every source and `order_rows` where it has own fields."""
@@ -80,7 +86,7 @@ def _view(source: str, table: str, what: str, fields: Mapping[str, tuple[str, st
     return (
         select,
         grain,
-        comments_of(LAKE[table]) | {name: meaning for name, (_, meaning) in fields.items()},
+        comments_of(published(table)) | {name: meaning for name, (_, meaning) in fields.items()},
     )
 
 

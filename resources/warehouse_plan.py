@@ -12,6 +12,8 @@ from pathlib import Path
 
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
+from resources.warehouse_accounts import Shown
+from resources.warehouse_checks import Fault
 
 _BLOAT = 2
 _SPARE_BYTES = 64 * 2**20
@@ -53,6 +55,7 @@ class Published:
     order_rows: int
     rebuilt_bytes: int
     reaches: Mapping[AccountKey, Reach]
+    accounts: Mapping[AccountKey, Shown]
 
     @property
     def is_bloated(self) -> bool:
@@ -69,7 +72,7 @@ class Plan:
     reaches: Mapping[AccountKey, Reach]
     """How far every account is published afterwards."""
     held_back: frozenset[AccountKey]
-    faults: Mapping[AccountKey, str] = field(default_factory=dict)
+    faults: Mapping[AccountKey, Fault] = field(default_factory=dict)
 
 
 def make_plan(
@@ -81,44 +84,65 @@ def make_plan(
         account: known.get(account, Reach()) if account in held_back else reach
         for account, reach in newest.items()
     }
-    steps = []
-    for account, until in reaches.items():
-        since = known.get(account, Reach())
-        if rebuild or found is None or since.generation != until.generation:
-            since = Reach()
-        if since != until:
-            steps.append(Step(account, since, until))
+    steps = _steps(reaches, {} if rebuild else known)
     return Plan(None if rebuild else found, steps, reaches, held_back & newest.keys())
 
 
-def without(plan: Plan, found: Published | None, faults: Mapping[AccountKey, str]) -> Plan:
+def pending(plan: Plan, found: Published | None) -> frozenset[AccountKey]:
+    """The accounts of which something new is published: they can be held back."""
+    known = found.reaches if found else {}
+    return frozenset(step.account for step in plan.steps if step.until != known.get(step.account))
+
+
+def without(
+    plan: Plan, found: Published | None, faults: Mapping[AccountKey, Fault], *, can_go_back: bool
+) -> Plan:
     """The plan with faulty accounts held back.
+
+    `can_go_back`: what `found` holds may be kept. Then a plan from scratch becomes one upon it,
+    since of an account that was replaced in the lake its older versions are there alone.
 
     Raises WarehouseError if one of them is at fault as it was published before.
     """
     known = found.reaches if found else {}
-    pending = {step.account for step in plan.steps if step.until != known.get(step.account)}
+    goes_back = can_go_back and plan.base is None
     for account, fault in faults.items():
-        if account not in pending:
+        if not goes_back and account not in pending(plan, found):
             raise WarehouseError(
-                fault, ".".join(account), "run orderloom replay for the account, then rebuild"
+                str(fault), ".".join(account), "run orderloom replay for the account, then rebuild"
             )
-    steps = [
-        replace(step, until=known.get(step.account, Reach())) if step.account in faults else step
-        for step in plan.steps
-        if plan.base is None or step.account not in faults
-    ]
     reaches = {
         account: known.get(account, Reach()) if account in faults else reach
         for account, reach in plan.reaches.items()
     }
+    if goes_back:
+        steps = _steps(reaches, known)
+    else:
+        steps = [
+            replace(step, until=reaches[step.account])
+            for step in plan.steps
+            if plan.base is None or step.account not in faults
+        ]
     return replace(
         plan,
+        base=found if goes_back else plan.base,
         steps=steps,
         reaches=reaches,
         held_back=plan.held_back | faults.keys(),
         faults={**plan.faults, **faults},
     )
+
+
+def _steps(reaches: Mapping[AccountKey, Reach], known: Mapping[AccountKey, Reach]) -> list[Step]:
+    """What lies between two reaches; an account that was replaced begins anew."""
+    steps = []
+    for account, until in reaches.items():
+        since = known.get(account, Reach())
+        if since.generation != until.generation:
+            since = Reach()
+        if since != until:
+            steps.append(Step(account, since, until))
+    return steps
 
 
 def _newest(lake: Lake, known: Iterable[AccountKey]) -> dict[AccountKey, Reach]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from schemas.canonical import CUSTOM_FIELD, EVENT, INVOICE, TOTAL
+from schemas.canonical import CUSTOM_FIELD, EVENT, INVOICE, LAKE, TOTAL
 from schemas.fields import MOMENT, TEXT, column, text
 from schemas.status import DIMENSIONS
 
-PUBLISHED_VERSION = 2
+PUBLISHED_VERSION = 3
 """Version of the tables on this page. A file of another version is built anew from the lake."""
 
 HISTORY_DIMENSIONS: dict[str, str] = {
@@ -40,6 +40,20 @@ def _items(item: pa.StructType, what: str) -> pa.Schema:
                       required=True)  # fmt: skip
     return pa.schema([*_ORDER, position, *item.fields])
 
+
+_ORDERS = pa.schema(
+    [
+        *LAKE["orders"],
+        column("business_date", pa.date32(), "the day on which the order counts, a civil date in "
+               "the account's zone: of placing, or where that is unknown of creation; NULL: the "
+               "source names neither"),
+        column("business_at", MOMENT, "the moment from which the order's age counts; UTC; NULL: "
+               "see business_date"),
+        text("business_at_basis", "what business_at is: placed_at, placed_on (the first moment of "
+             "that day in the account's zone, the source naming no more), created_at"),
+    ]
+)  # fmt: skip
+"""Orders as published: with the day on which they count, by the zone of their account."""
 
 _STATUS_HISTORY = pa.schema(
     [
@@ -134,9 +148,14 @@ _DIM_ACCOUNT = pa.schema(
         column("started_on", pa.date32(), "first day of which orders are asked for"),
         column("paused", pa.bool_(), "true: not asked any more, its orders stay as they were",
                required=True),
-        column("last_success_at", MOMENT, "when its newest successful run finished; UTC"),
+        column("last_success_at", MOMENT, "when its newest successful run finished; UTC; up to an "
+               "hour older than the truth, since a run that brings nothing makes no new file"),
         column("last_failure_at", MOMENT, "when its newest failed run finished; UTC"),
-        text("last_error", "why that run failed, in one line"),
+        text("last_error", "why that run failed, in one line; NULL: a run has succeeded since"),
+        column("stale_after_hours", pa.float64(), "hours without a successful run after which the "
+               "account counts as stale; NULL: the account is no longer in accounts.toml"),
+        column("stale_at", MOMENT, "last_success_at and those hours: if this is past, the account "
+               "is stale; UTC; NULL: no run of it ever succeeded"),
     ]
 )  # fmt: skip
 
@@ -178,6 +197,7 @@ _DIM_ORDER_TYPE = pa.schema(
 )  # fmt: skip
 
 PUBLISHED: dict[str, pa.Schema] = {
+    "orders": _ORDERS,
     "order_invoices": _items(INVOICE, "the invoices"),
     "order_totals": _items(TOTAL, "the totals"),
     "order_custom_fields": _items(CUSTOM_FIELD, "the fields"),
@@ -189,7 +209,7 @@ PUBLISHED: dict[str, pa.Schema] = {
     **{f"dim_{name}": _dimension(name) for name in sorted(DIMENSIONS)},
     "dim_order_type": _DIM_ORDER_TYPE,
 }
-"""Every published table that is neither a lake table nor a mart."""
+"""Every published table that is neither as in the lake nor a mart."""
 
 GRAINS: dict[str, str] = {
     "orders": "One row per order, in its newest version; tombstones stay, with is_deleted true.",
@@ -222,8 +242,22 @@ MACROS: dict[str, str] = {
     "status_believed_on": "What was held to be true at a moment, by what had been received until "
     "then: one row per order and status dimension. What is received later changes none of it. "
     "SELECT * FROM status_believed_on(TIMESTAMP '2026-11-01 12:00')." + _MOMENT,
+    "changes_between": "What was held of an order at the second moment and not at the first, by "
+    "what had been received: one row per order and status dimension, amount, currency, row_count "
+    "or is_deleted that differs, and one (`order`) per order that was not known before. before and "
+    "after are texts. SELECT * FROM changes_between(DATE '2026-11-01', DATE '2026-11-02')."
+    + _MOMENT,
 }
 """Macros of the published file that answer like tables, and what they answer."""
+
+MACRO_COLUMNS: dict[str, str] = {
+    "received_at": "when the version that says so was received; UTC",
+    "what": "order (not known before), a status dimension, currency, net_amount, gross_amount, "
+    "row_count or is_deleted",
+    "before": "what was held of it at the first moment, as text; amounts as received",
+    "after": "what was held of it at the second moment, as text",
+}
+"""Columns of those answers that no published table has, and what they mean."""
 
 PUBLICATION = pa.schema(
     [
@@ -262,6 +296,7 @@ SUPERSEDED = pa.schema(
         column("last_seen_at", MOMENT, "when this version was received; UTC", required=True),
         text("run_id", "the run that landed this version", required=True),
         column("is_deleted", pa.bool_(), "true: this version is a tombstone", required=True),
+        *(LAKE["orders"].field(n) for n in ("currency", "net_amount", "gross_amount", "row_count")),
         column("status_events", pa.list_(_STATUS_EVENT), "the events of this version that say "
                "since when a status holds; NULL: none"),
         *(

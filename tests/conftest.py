@@ -13,6 +13,7 @@ from hypothesis import settings
 from resources import redaction
 
 if TYPE_CHECKING:
+    from resources.warehouse import Warehouse
     from tests.pushing import Desk
 
 settings.register_profile("nightly", print_blob=True)
@@ -52,6 +53,14 @@ def published_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     seed(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_marts(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Published marts of every source, a few dozen orders each; to be read, not written to."""
+    from tests.small_marts import build
+
+    return build(tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture

@@ -23,8 +23,6 @@ from tests.crashing import KILLED, Child, Commands, Moment
 from tests.home import Pulls, point_at
 from tests.test_truth import Home, alive, differences
 
-IS_NIGHTLY = bool(os.environ.get("ORDERLOOM_NIGHTLY"))
-"""Whether to try more moments than a test run has time for: `make nightly`."""
 KEY = "efiling.formations"
 LINES = re.compile(r"/orders/\d+/orderlines$")
 DAYS = ("--from", "2026-06-01", "--to", "2026-10-31")

@@ -5,6 +5,7 @@ Belongs here: what tests that pull for real share. Does not belong here: asserti
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -18,6 +19,9 @@ from assets.workshop import Workshop
 from resources.accounts import Account, AccountSettings
 from resources.api import Clock
 from sandbox.server import Sandbox
+
+IS_NIGHTLY = bool(os.environ.get("ORDERLOOM_NIGHTLY"))
+"""Whether to try more than a test run has time for: `make nightly`."""
 
 
 def point_at(
@@ -79,7 +83,10 @@ class Pulls:
 
 
 @contextmanager
-def open_sandbox() -> Iterator[Sandbox]:
-    """A sandbox without request limits, its clock standing still."""
-    with Sandbox(lifted=True) as box:
+def open_sandbox(most: int | None = None) -> Iterator[Sandbox]:
+    """A sandbox without request limits, its clock standing still.
+
+    At most so many orders an account; all of them where `make nightly` asks for every case.
+    """
+    with Sandbox(lifted=True, most=None if IS_NIGHTLY else most) as box:
         yield box

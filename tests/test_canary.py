@@ -85,7 +85,7 @@ class Canaries:
 def canaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Canaries]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("resources.pacing.Clock.sleep", lambda *_: None)
-    with Sandbox() as box:
+    with Sandbox(most=40) as box:
         canaries = Canaries(box)
         point_at(box, tmp_path, monkeypatch)
         yield canaries

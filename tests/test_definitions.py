@@ -10,7 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.ingest import CANONICAL, windows
+from assets.history import windows
+from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.sources import SOURCES
 from assets.workshop import Workshop
@@ -41,9 +42,18 @@ def test_every_source_has_its_assets_job_and_schedule() -> None:
     assert {f"marts/{mart.name}" for mart in MARTS} <= keys
 
 
+def test_every_job_says_by_its_tags_what_it_is_for() -> None:
+    definitions = build_definitions()
+    for job in definitions.resolve_all_job_defs():
+        if not job.name.startswith("__"):
+            assert "orderloom/kind" in job.tags, job.name
+            source = next((name for name in SOURCES if job.name.startswith(f"{name}_")), None)
+            assert job.tags.get("orderloom/source") == source
+
+
 def test_sensors_run_by_default() -> None:
     definitions = build_definitions()
-    for name in ("accounts", "automation"):
+    for name in ("accounts", "alerts", "automation", "freshness", "publishing"):
         sensor = definitions.resolve_sensor_def(name)
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
 
@@ -82,5 +92,3 @@ def test_contiguous_days_become_one_window_and_gaps_part_them() -> None:
     start = date(2026, 1, 1)
     days = [start + timedelta(days=n) for n in (0, 1, 2, 10, 11)]
     assert list(windows(days)) == [(days[0], days[2]), (days[3], days[4])]
-    long = [start + timedelta(days=n) for n in range(90)]
-    assert [(last - first).days + 1 for first, last in windows(long)] == [31, 31, 28]

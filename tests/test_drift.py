@@ -214,7 +214,7 @@ EXPECTED = {
 def test_drift_of_the_sandbox_is_published_and_grows_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open_sandbox() as box:
+    with open_sandbox(most=300) as box:
         workshop = point_at(box, tmp_path, monkeypatch)
         pulls = Pulls(workshop)
         for account in box.accounts:
@@ -302,7 +302,7 @@ def test_nothing_is_noted_twice_or_left_out(
 ) -> None:
     """A lake from before the table was kept, then a run that died after noting."""
     key = "quotevine.leasing"
-    with open_sandbox() as box:
+    with open_sandbox(most=300) as box:
         workshop = point_at(box, tmp_path, monkeypatch)
         account = workshop.accounts.get(key)
         Pulls(workshop).changes(key)

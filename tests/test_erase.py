@@ -152,6 +152,8 @@ def erased(home: Home) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ORDERLOOM_HOME", str(places.home))
         patch.setenv("ORDERLOOM_ACCOUNTS", str(places.accounts))
+        history = f"SELECT * FROM order_parties WHERE email = '{EMAIL}';\n"
+        places.shell_history.write_text(history, encoding="utf-8")
         return orderloom("erase", "--email", "-", "--yes", said=f" {EMAIL.title()}\n")
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash_scene import DAYS, IS_NIGHTLY, KEY, Scene, edit_some, open_scene
+from tests.crash_scene import DAYS, KEY, Scene, edit_some, open_scene
 from tests.crashing import Child, Moment
+from tests.home import IS_NIGHTLY
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
 

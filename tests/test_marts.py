@@ -23,6 +23,7 @@ KEYS = {
     "allocation_shortfall": "source_system, source_account, product_id, sku",
     "daily_orders": "source_system, source_account, order_type, currency, order_date",
     "data_quality": "source_system, source_account",
+    "fulfilment_lead_times": "order_key",
     "open_orders": "order_key",
     "order_changes": "order_key, dimension, changed_at_utc, observed_at_utc",
     "payment_exposure": "source_system, source_account, currency, payment_status,"

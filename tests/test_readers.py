@@ -12,6 +12,7 @@ from tests.processes import finished, said, start
 
 ORDERS = 40
 RUNS = 20
+FEW_RUNS = 4
 
 READ = """
 import sys
@@ -48,6 +49,27 @@ print(asked, len(seen), int(seen[0][1]), int(seen[-1][1]))
 """
 
 
+ASK = """
+import os, sys
+from pathlib import Path
+from click.testing import CliRunner
+from pipelines.cli import main
+os.environ["ORDERLOOM_HOME"] = sys.argv[1]
+ask = lambda: CliRunner().invoke(main, ["query", sys.argv[2], "--format", "csv"])
+first, asked = ask(), 1
+print("asking", flush=True)
+while True:
+    last_round = Path(sys.argv[1], "over").exists()
+    last, asked = ask(), asked + 1
+    assert last.exit_code == 0, last.output
+    count, least, most = last.stdout.splitlines()[1].split(",")
+    assert (count, least) == ("40", most), last.stdout
+    if last_round:
+        break
+print(asked, first.stdout.splitlines()[1].split(",")[1], most)
+"""
+
+
 def _publish(home: Home, run: int) -> None:
     """Publish a run in which every order changed."""
     batch: dict[str, list[Any]] = {"orders": [], "order_rows": [], "order_parties": []}
@@ -74,6 +96,29 @@ def test_readers_see_whole_runs_and_stop_nobody(tmp_path: Path) -> None:
     assert reconnecting[2:] == ["0", str(RUNS)]
     assert holding[1:] == ["1", "0", "0"]
     assert int(reconnecting[1]) > 1
+
+
+def test_the_file_keeps_the_format_that_every_release_since_1_0_reads(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for run in range(2):  # built from nothing, and from the file before
+        _publish(home, run)
+        tags = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal"
+        assert home.rows(tags) == [("v1.0.0+",)]
+
+
+def test_the_command_line_reads_whole_runs_while_they_are_published(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    _publish(home, 0)
+    whole_run = "SELECT count(*) AS n, min(gross_amount), max(gross_amount) FROM orders"
+    reader = start(ASK, home.files, whole_run)
+    assert said(reader) == "asking"
+    for run in range(1, FEW_RUNS + 1):
+        _publish(home, run)
+    (tmp_path / "over").touch()
+    asked, first, last = said(reader).split()
+    finished(reader)
+    assert int(asked) > 1
+    assert (first, last) == ("0.0000", f"{FEW_RUNS}.0000")
 
 
 def test_no_publication_waits_for_a_reader_in_the_middle_of_its_answer(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 
 from assets.ingest import CANONICAL
 from assets.known import Landed
-from assets.presence import presence_metadata
 from assets.pull import PRESENCE, Pull
 from assets.sources import SOURCES, source
 from assets.sweeping import SWEEP
+from assets.telling import presence_metadata
 from pipelines.cli import main
 from pipelines.definitions import build_definitions
 from pipelines.running import instance as instance_of

@@ -24,6 +24,11 @@ SUMS = (
     "SELECT order_key, SUM(net_amount) AS rows_net, SUM(tax_amount) AS rows_tax,"
     " SUM(quantity) AS rows_quantity FROM order_rows GROUP BY order_key"
 )
+OF_THE_CLOCK = {
+    "data_quality": "last_success_at, stale_at, last_error",
+    "open_orders": "age_days",
+}
+"""Columns that tell how long ago an account was synced, by mart: the same orders, another value."""
 SUMMED = ("rows_net", "rows_tax", "rows_quantity")
 
 
@@ -82,20 +87,31 @@ class Home:
         return found
 
     def tables(self) -> dict[str, tuple[int, int]]:
-        """Of every published table but `runs`, its number of rows and a sum of their hashes."""
+        """Of every published table but those of runs, its number of rows and a sum of their hashes.
+
+        Columns `OF_THE_CLOCK` are left out.
+        """
         hashed = "COUNT(*), SUM(CAST(hash(CAST(t AS VARCHAR)) AS HUGEINT))"
         with self.warehouse.open() as connection:
             return {
-                name: connection.execute(f'SELECT {hashed} FROM "{name}" AS t').fetchall()[0]
+                name: connection.execute(f"SELECT {hashed} FROM ({steady(name)}) AS t").fetchall()[
+                    0
+                ]
                 for name in self.warehouse.row_counts()
                 if name not in ("runs", "dim_account")
             }
 
 
+def steady(table: str) -> str:
+    """SELECT of what a published table says of orders, whenever it was made."""
+    left_out = f" EXCLUDE ({OF_THE_CLOCK[table]})" if table in OF_THE_CLOCK else ""
+    return f"SELECT *{left_out} FROM {table}"
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     folder: Path = tmp_path_factory.mktemp("truth")
-    with open_sandbox() as box, pytest.MonkeyPatch.context() as patch:
+    with open_sandbox(most=600) as box, pytest.MonkeyPatch.context() as patch:
         yield Home(box, Pulls(point_at(box, folder, patch)))
 
 
@@ -222,7 +238,7 @@ def test_the_marts_are_what_the_apis_hold(home: Home, subtests: pytest.Subtests)
         assert {k: p.requests for k, p in again.items()} == {k: box.requests(k) for k in again}
         assert again["brightpearl.acme"].requests == 2
     kept = home.tables()
-    assert kept["orders"][0] > 3800
+    assert kept["orders"][0] > 2000
     with subtests.test("rebuild"):
         assert home.publish(rebuild=True).is_rebuilt
         assert home.tables() == kept

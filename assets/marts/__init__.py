@@ -3,9 +3,10 @@
 Belongs here: finding the files and reading their headers. Does not belong here: building the tables
 (`resources/warehouse.py`).
 
-A file starts with comment lines: what one row is, then `-- column: meaning` for every column of the
-SELECT. A line that goes on with the one before is indented: `--     like this`. The SQL keeps to
-what other engines understand too: plain joins, aggregates and window functions.
+A file starts with comment lines: what one row is, then `-- key:` and the columns that tell its rows
+apart, then `-- column: meaning` for every column of the SELECT. A line that goes on with the one
+before is indented: `--     like this`. The SQL keeps to what other engines understand too: plain
+joins, aggregates and window functions.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+from assets.mart_conditions import conditions_of
 from resources.errors import ConfigurationError
 from resources.warehouse import Mart
+
+KEY = "key"
+"""Heads the line of a file that names the columns of its grain; no column may be called so."""
 
 _COLUMN = re.compile(r"^(\w+): (.+)$")
 
@@ -38,8 +43,10 @@ def parse(name: str, text: str) -> Mart:
             "let its first line say `-- One row per ...`",
         )
     comments = {found[1]: found[2] for found in columns if found}
+    key = [column.strip() for column in comments.pop(KEY, "").split(",") if column.strip()]
     grain = " ".join(line for line, found in zip(header, columns, strict=True) if not found)
-    return Mart(name, text.strip().removesuffix(";"), grain, comments)
+    sql = text.strip().removesuffix(";")
+    return Mart(name, sql, grain, comments, conditions_of(name, key))
 
 
 def load() -> tuple[Mart, ...]:

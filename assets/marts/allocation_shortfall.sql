@@ -1,5 +1,6 @@
 -- One row per account and product for which open sales lack stock; product and sku are NULL for
 --     orders of which no product rows are known.
+-- key: source_system, source_account, product_id, sku
 -- source_system: name of the source
 -- source_account: name of the account
 -- product_id: the source's id of the product
@@ -16,7 +17,7 @@ WITH short AS (
         o.source_system,
         o.source_account,
         o.allocation_status,
-        COALESCE(o.placed_on, CAST(o.placed_at AS DATE), CAST(o.created_at AS DATE)) AS order_date
+        o.business_date AS order_date
     FROM orders AS o
     JOIN dim_order_type AS t
         ON t.order_type = o.order_type

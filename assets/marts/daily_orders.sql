@@ -1,6 +1,7 @@
 -- One row per account, order type, currency and order date; review registrations left out.
--- order_date: civil date of placing, or where that is unknown the UTC date of creation; NULL: the
---     source names neither
+-- key: source_system, source_account, order_type, currency, order_date
+-- order_date: orders.business_date: civil date in the account's zone of placing, or where that is
+--     unknown of creation; NULL: the source names neither
 -- source_system: name of the source
 -- source_account: name of the account
 -- order_type: joins dim_order_type
@@ -19,7 +20,7 @@ WITH dated AS (
         o.source_account,
         o.order_type,
         o.currency,
-        COALESCE(o.placed_on, CAST(o.placed_at AS DATE), CAST(o.created_at AS DATE)) AS order_date,
+        o.business_date AS order_date,
         CASE WHEN o.order_status = 'draft' THEN 1 ELSE 0 END AS is_draft,
         CASE WHEN o.order_status = 'cancelled' THEN 1 ELSE 0 END AS is_cancelled,
         CASE WHEN o.order_status IN ('draft', 'cancelled') THEN 0 ELSE 1 END AS counts,

@@ -1,5 +1,6 @@
 -- One row per account: how far its published orders can be trusted. Counts are of orders that are
 --     not deleted, unless their column says otherwise.
+-- key: source_system, source_account
 -- source_system: name of the source
 -- source_account: name of the account
 -- orders: orders
@@ -24,6 +25,11 @@
 -- unknown_fields: fields received that nobody names; see schema_drift
 -- changed_types: known fields received with another JSON type than before or than documented
 -- unmapped_codes: codes received that nothing maps, whatever the number of their orders
+-- last_success_at: when the account's newest successful run finished, as dim_account knows it; UTC;
+--     NULL: none yet
+-- stale_at: after this moment without a further success the account is stale; UTC; NULL: no success
+--     yet
+-- last_error: why its newest failed run failed, in one line; NULL: a run has succeeded since
 WITH counted AS (
     SELECT
         o.source_system,
@@ -33,10 +39,8 @@ WITH counted AS (
         COUNT(CASE
             WHEN NOT o.is_deleted AND array_contains(o.quality_flags, 'deletion_suspected') THEN 1
         END) AS suspected_deletions,
-        COUNT(CASE
-            WHEN NOT o.is_deleted AND o.placed_on IS NULL AND o.placed_at IS NULL
-                AND o.created_at IS NULL THEN 1
-        END) AS without_order_date,
+        COUNT(CASE WHEN NOT o.is_deleted AND o.business_date IS NULL THEN 1 END)
+            AS without_order_date,
         COUNT(CASE
             WHEN NOT o.is_deleted AND o.currency IS NULL
                 AND COALESCE(o.gross_amount, o.net_amount) IS NOT NULL THEN 1
@@ -119,7 +123,10 @@ SELECT
     COALESCE(f.unread_fields, 0) AS unread_fields,
     COALESCE(r.unknown_fields, 0) AS unknown_fields,
     COALESCE(r.changed_types, 0) AS changed_types,
-    COALESCE(r.unmapped_codes, 0) AS unmapped_codes
+    COALESCE(r.unmapped_codes, 0) AS unmapped_codes,
+    a.last_success_at,
+    a.stale_at,
+    a.last_error
 FROM dim_account AS a
 LEFT JOIN counted AS c
     ON c.source_system = a.source_system

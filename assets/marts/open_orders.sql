@@ -1,12 +1,13 @@
 -- One row per order that is placed and not finished: neither draft, completed, cancelled, returned
 --     nor deleted; orders of unknown status count as open until the source closes them.
+-- key: order_key
 -- order_key: the order, joins orders
 -- source_system: name of the source
 -- source_account: name of the account
 -- order_number: the number that people use
 -- order_type: joins dim_order_type
 -- is_purchase: true: something is bought
--- order_date: civil date of placing, or where that is unknown the UTC date of creation
+-- order_date: civil date in the account's zone (see daily_orders)
 -- order_status: joins dim_order_status
 -- source_status_name: the source's own label of the status
 -- payment_status: joins dim_payment_status
@@ -17,6 +18,14 @@
 -- currency: ISO 4217 code of the amounts
 -- net_amount: total without tax, in currency; credits count negative
 -- gross_amount: total with tax, in currency; credits count negative
+-- waits_for: the first of these that is so. attention: its status is `problem`; receipt: goods
+--     bought have not all come in; payment: not paid in full, or a credit not paid back;
+--     allocation: no stock set aside for some of it; shipping: not all of it sent; collection:
+--     ready for the customer; delivery: sent, not known to have arrived; closing: arrived;
+--     processing: at work, none of these applying or known; unknown: the source tells of neither a
+--     status nor any of these
+-- age_days: whole days, of 24 hours, from orders.business_at until the account's last success
+--     (dim_account.last_success_at when the file was published); NULL: no success or date known
 -- requested_delivery_on: civil date on which the customer wants it
 -- confirmed_delivery_on: civil date of the confirmed delivery
 -- location_id: the warehouse, branch or restaurant
@@ -38,7 +47,7 @@ SELECT
     o.order_number,
     o.order_type,
     t.is_purchase,
-    COALESCE(o.placed_on, CAST(o.placed_at AS DATE), CAST(o.created_at AS DATE)) AS order_date,
+    o.business_date AS order_date,
     o.order_status,
     o.source_status_name,
     o.payment_status,
@@ -49,8 +58,23 @@ SELECT
     o.currency,
     t.order_sign * o.net_amount AS net_amount,
     t.order_sign * o.gross_amount AS gross_amount,
-    COALESCE(o.requested_delivery_on, CAST(o.requested_delivery_at AS DATE))
-        AS requested_delivery_on,
+    CASE
+        WHEN o.order_status = 'problem' THEN 'attention'
+        WHEN t.is_purchase AND o.fulfilment_status IN ('none', 'partial') THEN 'receipt'
+        WHEN o.payment_status IN ('unpaid', 'partially_paid', 'failed') THEN 'payment'
+        WHEN o.allocation_status IN ('not_allocated', 'partially_allocated') THEN 'allocation'
+        WHEN o.shipping_status IN ('not_shipped', 'scheduled', 'partially_shipped') THEN 'shipping'
+        WHEN o.order_status = 'ready_for_pickup' THEN 'collection'
+        WHEN o.shipping_status = 'shipped' OR o.order_status = 'in_transit' THEN 'delivery'
+        WHEN o.shipping_status = 'delivered' THEN 'closing'
+        WHEN o.order_status = 'unknown' THEN 'unknown'
+        ELSE 'processing'
+    END AS waits_for,
+    CASE
+        WHEN a.last_success_at < o.business_at THEN 0
+        ELSE CAST(EXTRACT(DAY FROM (a.last_success_at - o.business_at)) AS INTEGER)
+    END AS age_days,
+    o.requested_delivery_on,
     o.confirmed_delivery_on,
     o.location_id,
     o.channel_id,
@@ -59,6 +83,9 @@ SELECT
 FROM orders AS o
 JOIN dim_order_type AS t
     ON t.order_type = o.order_type
+LEFT JOIN dim_account AS a
+    ON a.source_system = o.source_system
+    AND a.source_account = o.source_account
 LEFT JOIN since AS s
     ON s.order_key = o.order_key
 WHERE NOT o.is_deleted

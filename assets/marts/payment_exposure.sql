@@ -1,5 +1,7 @@
 -- One row per account, currency, payment status, basis of that status, and payment method of sales;
 --     drafts, cancelled and deleted orders and review registrations left out.
+-- key: source_system, source_account, currency, payment_status, payment_status_basis,
+--     payment_method
 -- source_system: name of the source
 -- source_account: name of the account
 -- currency: ISO 4217 code of the amounts; NULL: not known

@@ -1,5 +1,6 @@
 -- One row per account, currency and month of sale; purchases, drafts, cancelled orders and review
 --     registrations left out.
+-- key: source_system, source_account, currency, month
 -- month: first day of the month of the order date (see daily_orders)
 -- source_system: name of the source
 -- source_account: name of the account
@@ -24,12 +25,7 @@ WITH units AS (
 ),
 sales AS (
     SELECT
-        CAST(
-            DATE_TRUNC(
-                'month',
-                COALESCE(o.placed_on, CAST(o.placed_at AS DATE), CAST(o.created_at AS DATE))
-            ) AS DATE
-        ) AS sold_in,
+        CAST(DATE_TRUNC('month', o.business_date) AS DATE) AS sold_in,
         o.source_system,
         o.source_account,
         o.currency,

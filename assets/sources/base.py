@@ -167,7 +167,8 @@ class Source(ABC):
 
     def kind(self) -> AccountKind:
         """What an account of this source must and may say in accounts.toml."""
-        return AccountKind(settings=self.settings, credentials=self.credentials)
+        swept = "sweep" in self.ways
+        return AccountKind(self.settings, self.credentials, can_be_swept=swept)
 
     # How the API is spoken to (resources.api.Dialect).
 

@@ -3,6 +3,7 @@
 INSERT INTO dim_date BY NAME
 WITH seen AS (
     SELECT UNNEST([
+        business_date,
         placed_on,
         CAST(placed_at AS DATE),
         CAST(created_at AS DATE),

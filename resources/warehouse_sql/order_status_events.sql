@@ -1,23 +1,15 @@
 -- Grain: one row per order, dimension and stretch of time in which its code did not change, where
 -- an event of the order tells of the dimension.
 -- A version says what a code is, an event since when it holds, or what it was in between. A
--- version's code began when its newest event says, if that speaks of this code; else as without events, but
--- not before that event. Moments in the future count for nothing. Where two versions disagree, the
--- one landed later is right: what it tells ends what was told before at the latest then.
+-- version's code began when its newest event says, if that speaks of this code; else as without
+-- events, but not before that event. Moments in the future count for nothing. Where two versions
+-- disagree, the one landed later is right: what it tells ends what was told before at the latest
+-- then.
 INSERT INTO order_status_history BY NAME
 WITH placed AS (
-    SELECT
-        v.*,
-        LAG(v.updated_at) OVER landed AS previous_updated_at,
-        ROW_NUMBER() OVER landed = 1 AS is_first,
-        MIN(v.last_seen_at) OVER (
-            PARTITION BY v.order_key
-            ORDER BY v.landing_seq
-            ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-        ) AS seen_by
-    FROM touched_versions AS v
+    SELECT *
+    FROM placed_versions
     SEMI JOIN told_dimensions USING (order_key)
-    WINDOW landed AS (PARTITION BY v.order_key ORDER BY v.landing_seq)
 ),
 coded AS (
     SELECT c.*

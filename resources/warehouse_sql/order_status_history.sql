@@ -40,6 +40,28 @@ FROM (
     WHERE status_events IS NOT NULL
 ) AS unnested;
 
+-- Versions among those of their order, where there are others or an event tells of one. seen_by:
+-- when the version had been received at the latest, by any clock.
+CREATE OR REPLACE TEMP TABLE placed_versions AS
+SELECT
+    v.*,
+    LAG(v.updated_at) OVER landed AS previous_updated_at,
+    ROW_NUMBER() OVER landed = 1 AS is_first,
+    MIN(v.last_seen_at) OVER (
+        PARTITION BY v.order_key
+        ORDER BY v.landing_seq
+        ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+    ) AS seen_by
+FROM touched_versions AS v
+WHERE v.order_key IN (
+    SELECT order_key
+    FROM orderloom.superseded
+    UNION
+    SELECT order_key
+    FROM told_dimensions
+)
+WINDOW landed AS (PARTITION BY v.order_key ORDER BY v.landing_seq);
+
 -- Of orders of one version, that is most of them, what no event tells of: nothing to compare.
 INSERT INTO order_status_history BY NAME
 WITH stamped AS (
@@ -73,29 +95,16 @@ SELECT
 FROM stamped;
 
 -- Of orders of several versions, what no event tells of. The dimensions share their versions'
--- moments. seen_by: when the version had been received at the latest, by any clock.
+-- moments.
 INSERT INTO order_status_history BY NAME
-WITH placed AS (
-    SELECT
-        v.*,
-        LAG(v.updated_at) OVER landed AS previous_updated_at,
-        ROW_NUMBER() OVER landed = 1 AS is_first,
-        MIN(v.last_seen_at) OVER (
-            PARTITION BY v.order_key
-            ORDER BY v.landing_seq
-            ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-        ) AS seen_by
-    FROM touched_versions AS v
-    SEMI JOIN orderloom.superseded USING (order_key)
-    WINDOW landed AS (PARTITION BY v.order_key ORDER BY v.landing_seq)
-),
-judged AS (
+WITH judged AS (
     SELECT
         *,
         basis_of(created_at, updated_at, previous_updated_at, last_seen_at, is_first, NULL)
             AS basis,
         began(basis, created_at, updated_at, last_seen_at, NULL) AS stated_at
-    FROM placed
+    FROM placed_versions
+    SEMI JOIN orderloom.superseded USING (order_key)
 ),
 ordered AS (
     SELECT

@@ -38,3 +38,63 @@ SELECT
     run_id
 FROM received
 WHERE place = 1;
+
+-- Grain: one row per order and thing told of it that differs between two moments. Only orders of
+-- which a version was received in between are looked at.
+CREATE OR REPLACE MACRO changes_between(first_moment, last_moment) AS TABLE
+WITH received AS (
+    SELECT
+        *,
+        epoch_us(last_seen_at) <= epoch_us(COALESCE(first_moment, TIMESTAMP '0001-01-01'))
+            AS was_known
+    FROM orderloom.versions
+    WHERE epoch_us(last_seen_at) <= epoch_us(COALESCE(last_moment, TIMESTAMP '0001-01-01'))
+),
+ranked AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (PARTITION BY order_key, was_known ORDER BY landing_seq DESC) AS place
+    FROM received
+),
+told AS (
+    SELECT
+        source_system,
+        source_account,
+        order_key,
+        was_known,
+        landing_seq,
+        last_seen_at,
+        run_id,
+        UNNEST(
+            list_transform(codes, lambda c: {'what': c.dimension, 'said': c.code}) || [
+                {'what': 'currency', 'said': currency},
+                {'what': 'net_amount', 'said': CAST(net_amount AS VARCHAR)},
+                {'what': 'gross_amount', 'said': CAST(gross_amount AS VARCHAR)},
+                {'what': 'row_count', 'said': CAST(row_count AS VARCHAR)},
+                {'what': 'is_deleted', 'said': CAST(is_deleted AS VARCHAR)},
+                {'what': 'order', 'said': 'known'}
+            ],
+            recursive := true
+        )
+    FROM ranked
+    WHERE place = 1
+)
+SELECT
+    n.source_system,
+    n.source_account,
+    n.order_key,
+    n.what,
+    b.said AS before,
+    n.said AS after,
+    n.last_seen_at AS received_at,
+    n.run_id
+FROM told AS n
+LEFT JOIN told AS b
+    ON b.order_key = n.order_key
+    AND b.what = n.what
+    AND b.was_known
+WHERE NOT n.was_known
+    AND CASE
+        WHEN b.order_key IS NULL THEN n.what = 'order'
+        ELSE n.landing_seq > b.landing_seq AND n.said IS DISTINCT FROM b.said
+    END;
