@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -77,3 +79,30 @@ def test_an_erased_person_is_sent_nothing(workshop: Workshop) -> None:
     workshop.ledger.erasures.end(erasure_id, "proven", "")
     workshop.ledger.erasures.release(erasure_id)
     assert [is_erased(Chosen(order, None)) for order in orders] == [False, True, False]
+
+
+def test_what_logs_and_databases_quote_is_overwritten(workshop: Workshop) -> None:
+    """No error's text should hold a person; should one, it is overwritten where it stands."""
+    ledger, home = workshop.ledger, workshop.places.home
+    run_id = ledger.start_run(KEY, "changes")
+    ledger.finish_run(run_id, "failed", error=f"refused: {ADDRESS.upper()} is taken")
+    logs = home / "dagster" / "storage"
+    logs.mkdir(parents=True)
+    (logs / "step.err").write_text(f"no such customer: {ADDRESS}\n", encoding="utf-8")
+    with closing(sqlite3.connect(home / "dagster" / "runs.db")) as connection:
+        connection.execute("CREATE TABLE event_logs (id INTEGER PRIMARY KEY, event TEXT)")
+        connection.execute("INSERT INTO event_logs VALUES (1, ?)", [f'{{"said": "{ADDRESS}"}}'])
+        connection.commit()
+    begun = ledger.erasures.get(begin(workshop))
+    assert begun is not None
+    assert len(search([home], [ADDRESS]).findings) >= 3
+    proof = Eraser(workshop).carry_out(begun, [ADDRESS])
+    assert proof is not None
+    assert proof.findings == []
+    [run] = ledger.runs()
+    assert run["error"] == f"refused: {'*' * len(ADDRESS)} is taken"
+    (home / "notes.html").write_text(f"call {ADDRESS}", encoding="utf-8")
+    again = Eraser(workshop).carry_out(begun, [ADDRESS])
+    assert again is not None
+    assert [finding.file.name for finding in again.findings] == ["notes.html"]
+    assert ledger.erasures.all()[0].state == "left"
