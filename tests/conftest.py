@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,17 @@ settings.register_profile("nightly", print_blob=True)
 
 
 IS_NIGHTLY = bool(os.environ.get("ORDERLOOM_NIGHTLY"))
+
+
+def pytest_configure() -> None:
+    """Let signals end what tests start, however the tests themselves were started.
+
+    A shell's job in the background ignores SIGINT, and so would every process below it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            is_interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
