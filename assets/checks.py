@@ -79,7 +79,8 @@ def _silent(workshop: Workshop, _: duckdb.DuckDBPyConnection) -> Found:
 
 def _unlike_before(workshop: Workshop, con: duckdb.DuckDBPyConnection) -> Found:
     """Accounts with far fewer or far more orders of late than in the weeks before."""
-    asked = volume.asked_until(workshop.ledger.newest_runs(CHANGES))
+    zones = {account.key: account.zone for account in workshop.accounts}
+    asked = volume.asked_until(workshop.ledger.newest_runs(CHANGES), zones)
     return [(each.account, each.orders, str(each)) for each in volume.unlike(con, asked)]
 
 

@@ -5,15 +5,17 @@ Belongs here: the comparison, in SQL over the published orders. Does not belong 
 
 The newest complete day is compared with the same weekday of the weeks before, the newest seven
 complete days with the seven days before them, and so on: so a Sunday is compared with Sundays. The
-orders of an account with few orders, or with a short history, are not judged.
+orders of an account with few orders, or with a short history, are not judged; nor is a jump where
+the weeks before mostly had none: a new shop with one old order, or one that opens for its season.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -43,16 +45,20 @@ class Unlike:
         return f"{stretch}: {self.orders} orders, {self.least} to {self.most} in the weeks before"
 
 
-def asked_until(runs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, date]]:
+def asked_until(
+    runs: Iterable[Mapping[str, Any]], zones: Mapping[str, ZoneInfo]
+) -> list[tuple[str, str, date]]:
     """Source, account and the last complete day of each, from its newest runs in the ledger.
 
-    A run's window ends at the API's own time; the day of that moment is not complete.
+    A run's window ends at the API's own time; the day of that moment in the account's zone is not
+    complete. `zones`: of the accounts in accounts.toml, by key; others are not judged.
     """
     found = []
     for run in runs:
-        if run["outcome"] == "succeeded" and run["window_to"]:
+        zone = zones.get(run["account"])
+        if run["outcome"] == "succeeded" and run["window_to"] and zone is not None:
             system, account = run["account"].split(".", 1)
-            day = date.fromisoformat(run["window_to"][:10])
+            day = datetime.fromisoformat(run["window_to"]).astimezone(zone).date()
             found.append((system, account, day - timedelta(days=1)))
     return found
 
@@ -142,7 +148,7 @@ FROM compared
 WHERE weeks >= {least_weeks}
     AND (
         (usual >= {least_orders} AND newest * {factor} < least)
-        OR (newest >= {least_orders} * {factor} AND newest > most * {factor})
+        OR (usual > 0 AND newest >= {least_orders} * {factor} AND newest > most * {factor})
     )
 """
 

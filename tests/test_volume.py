@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import duckdb
 
 from assets import volume
 
+UTC = ZoneInfo("UTC")
 LAST = date(2026, 11, 22)
 """A Sunday, complete."""
 
@@ -66,12 +68,24 @@ def test_quiet_and_young_accounts_are_not_judged() -> None:
     assert told(lambda _: 0) == []
 
 
+def test_an_old_order_does_not_make_a_new_shop_an_old_one() -> None:
+    assert told(lambda day: 30 if days_ago(day) < 7 else int(days_ago(day) == 80)) == []
+
+
+def test_a_day_that_goes_on_where_the_account_is_is_not_complete() -> None:
+    runs = [{"account": "efiling.a", "outcome": "succeeded", "window_to": "2026-11-24T00:15:00Z"}]
+    west = ZoneInfo("America/Los_Angeles")
+    assert volume.asked_until(runs, {"efiling.a": west}) == [("efiling", "a", LAST)]
+
+
 def test_the_last_complete_day_is_taken_from_runs_that_succeeded() -> None:
     runs = [
         {"account": "efiling.a", "outcome": "succeeded", "window_to": "2026-11-23T06:58:00+00:00"},
         {"account": "efiling.b", "outcome": "failed", "window_to": "2026-11-23T06:58:00+00:00"},
         {"account": "efiling.c", "outcome": "succeeded", "window_to": None},
     ]
-    assert volume.asked_until(runs) == [("efiling", "a", LAST)]
+    zones = {"efiling.a": ZoneInfo("Europe/Paris"), "efiling.b": UTC, "efiling.c": UTC}
+    assert volume.asked_until(runs, zones) == [("efiling", "a", LAST)]
+    assert volume.asked_until(runs, {}) == [], "an account that nobody configures any more"
     with duckdb.connect() as con:
         assert volume.unlike(con, []) == []
