@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
@@ -79,7 +80,8 @@ def _silent(workshop: Workshop, _: duckdb.DuckDBPyConnection) -> Found:
 
 def _unlike_before(workshop: Workshop, con: duckdb.DuckDBPyConnection) -> Found:
     """Accounts with far fewer or far more orders of late than in the weeks before."""
-    zones = {account.key: account.zone for account in workshop.accounts}
+    known = con.execute("SELECT account, timezone FROM dim_account WHERE timezone IS NOT NULL")
+    zones = {account: ZoneInfo(name) for account, name in known.fetchall()}
     asked = volume.asked_until(workshop.ledger.newest_runs(CHANGES), zones)
     return [(each.account, each.orders, str(each)) for each in volume.unlike(con, asked)]
 
