@@ -298,3 +298,7 @@ def ui(port: int, host: str) -> None:
     from pipelines.serving import open_ui
 
     sys.exit(open_ui(host, port))
+
+
+if __name__ == "__main__":
+    main()
