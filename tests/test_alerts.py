@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import httpx
 import pytest
 
 from assets.sources import accounts
 from pipelines.definitions import build_definitions
+from resources import webhook
 from resources.ledger import Ledger
 from resources.places import Places
-from tests.loopback import Answer, Loopback
+from tests.loopback import Answer, Loopback, Seen, in_turn
 from tests.ticking import Service, serving
 
 ACME, BETA = "brightpearl.acme", "brightpearl.beta"
@@ -161,18 +165,61 @@ def test_a_message_that_is_not_taken_is_posted_again_and_none_is_lost(desk: Desk
     desk.run(ACME, "one")
     desk.run(BETA, "two")
     desk.dagster_run("compact", fails=True, **LAST)
-    answers = [Answer(), Answer(status=500)]
-    desk.receiver.answer = lambda _: answers.pop(0)
-    assert [each["subject"] for each in desk.tick()] == [ACME, BETA]
-    assert "it answered 500" in desk.reason
+    desk.receiver.answer = in_turn(Answer(status=500), Answer(hang_up=True), Answer())
+    assert [each["subject"] for each in desk.tick()] == [ACME, BETA, "compact"]
+    assert "it answered 500" in desk.reason, "the first problem"
     assert "canary" not in desk.reason
-    desk.receiver.answer = lambda _: Answer(hang_up=True)
-    assert [each["subject"] for each in desk.tick()] == [BETA]
+    desk.receiver.answer = in_turn(Answer(), Answer(status=500))
+    assert [each["subject"] for each in desk.tick()] == [ACME, BETA]
     desk.receiver.answer = lambda _: Answer()
-    assert sorted(each["subject"] for each in desk.tick()) == [BETA, "compact"]
+    assert [each["subject"] for each in desk.tick()] == [BETA]
     assert desk.tick() == []
     desk.dagster_run("compact", fails=False)
     assert [each["event"] for each in desk.tick()] == ["recovered"]
+
+
+def test_a_run_whose_message_is_not_taken_is_found_again(desk: Desk) -> None:
+    desk.dagster_run("compact", fails=True, **LAST)
+    desk.receiver.answer = lambda _: Answer(status=500)
+    for _ in range(2):
+        assert [each["subject"] for each in desk.tick()] == ["compact"]
+    desk.receiver.answer = lambda _: Answer()
+    assert [each["subject"] for each in desk.tick()] == ["compact"]
+    desk.dagster_run("compact", fails=False)
+    assert [each["event"] for each in desk.tick()] == ["recovered"]
+
+
+def test_a_slow_receiver_gets_each_message_once_and_those_behind_it_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run(ACME, "one")
+    desk.run(BETA, "two")
+    is_done = threading.Event()
+
+    def slow(seen: Seen) -> Answer:
+        if ACME.encode() in seen.body:
+            is_done.wait(30)
+        return Answer()
+
+    desk.receiver.answer = slow
+    monkeypatch.setattr(webhook, "TIMEOUT", httpx.Timeout(0.3))
+    try:
+        assert [each["subject"] for each in desk.tick()] == [ACME, BETA]
+        assert "1 of them not answered in time; 2 troubles go on" in desk.reason
+        assert desk.tick() == []
+    finally:
+        is_done.set()
+
+
+def test_what_a_slow_proxy_was_not_sent_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "TIMEOUT", httpx.Timeout(0.3))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(webhook.WebhookError, match="ReadTimeout"):
+            webhook.post("https://alerts.example.com/x", {"text": "one"})
 
 
 def test_runs_that_the_ledger_knows_nothing_of_are_told(desk: Desk) -> None:
