@@ -143,7 +143,7 @@ def _news(
     watched = {each.key for each in workshop.accounts if not each.settings.paused}
     over = [
         key for key in known
-        if key not in current and (not key.startswith("run ") or key in ended_well)
+        if key not in current and (not troubles.is_run(key) or key in ended_well)
     ]  # fmt: skip
     under_way = _under_way(instance)
     telling = {key: each for key, each in current.items() if key not in under_way}
@@ -154,7 +154,8 @@ def _news(
     for subject in dict.fromkeys(known[key] for key in over):
         ended = tuple(key for key in over if known[key] == subject)
         is_well = all(key in ended for key, of in known.items() if of == subject)
-        message = troubles.recovery(subject, watched, now) if is_well else None
+        is_told = is_well and not all(map(troubles.is_once, ended))
+        message = troubles.recovery(subject, watched, now) if is_told else None
         yield News(subject, message, over=ended)
 
 

@@ -25,6 +25,10 @@ from resources.ledger import Freshness, Ledger
 
 KINDS = (CHANGES, NORMALISE, PRESENCE, HISTORY, PUSH)
 """Kinds of runs of an account whose newest failure counts until one succeeds."""
+_OF_ONE_ACCOUNT = (CHANGES, NORMALISE, PRESENCE, HISTORY)
+"""Kinds of which every run has the tag of its account, as soon as its first asset begins."""
+_RUN, _ONCE = "run ", "once "
+_ENDS = "the next one that succeeds ends this"
 _LONGEST_ERROR = 1000
 
 
@@ -121,9 +125,25 @@ def _stale(account: Account, seen: Freshness, stale_at: datetime) -> Trouble:
 
 
 def run_key(run: dg.DagsterRun) -> str:
-    """What runs are compared by: an account's job of one kind, or a job."""
-    parts = [run.tags.get(ACCOUNT), run.tags.get(KIND, run.job_name)]
-    return "run " + " ".join(part for part in parts if part)
+    """What runs are compared by: an account's job of one kind, or a kind; or else the run itself.
+
+    A run that somebody started by a button, or that automation started, and that died before it was
+    marked with tags says not what it was for: no later run can be known as its successor.
+    """
+    account, kind = run.tags.get(ACCOUNT), run.tags.get(KIND)
+    if kind is None or (account is None and kind in _OF_ONE_ACCOUNT):
+        return f"{_ONCE}{run.run_id}"
+    return _RUN + " ".join(part for part in (account, kind) if part)
+
+
+def is_run(key: str) -> bool:
+    """Whether a trouble is a failed run that the next one of its kind ends."""
+    return key.startswith(_RUN)
+
+
+def is_once(key: str) -> bool:
+    """Whether a trouble is a failed run that no other one ends: told once, and forgotten."""
+    return key.startswith(_ONCE)
 
 
 def of_run(record: dg.RunRecord, told: Mapping[str, object]) -> Trouble | None:
@@ -138,15 +158,17 @@ def of_run(record: dg.RunRecord, told: Mapping[str, object]) -> Trouble | None:
     if account and kind in KINDS and f"{account}/{kind}" in told:
         return None
     ended = record.end_time or record.update_timestamp.timestamp()
+    key = run_key(run)
+    after = "start it again if it is still needed" if is_once(key) else _ENDS
     return Trouble(
-        key=run_key(run),
+        key=key,
         kind="run_failed",
         subject=account or run.tags.get(KIND, run.job_name),
         what=f"has a failed run ({kind or run.job_name}, {run.run_id})",
         since=_moment(ended),
         last_success=None,
         error=None,
-        remedy=f"look at run {run.run_id} in the UI; the next one that succeeds ends this",
+        remedy=f"look at run {run.run_id} in the UI; {after}",
     )
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from assets.sources import accounts
+from pipelines import alerts
 from pipelines.definitions import build_definitions
 from resources import webhook
 from resources.ledger import Ledger
@@ -38,6 +39,8 @@ webhook_url = "ALERTS_URL"
 """
 
 
+ASSETS = "__ASSET_JOB"
+"""Job of a run that somebody starts by a button, and of one that automation starts."""
 LAST = {"dagster/max_retries": "0"}
 """Tag of a run that Dagster does not try again."""
 
@@ -72,9 +75,13 @@ class Desk:
             ledger.finish_run(run, "failed" if error else "succeeded", error=error)
 
     def dagster_run(self, job: str, *, fails: bool, **tags: str) -> str:
-        """A run that the service started and that ends now, its process killed if it fails."""
+        """A run that the service started and that ends now, its process killed if it fails.
+
+        A named job gives its tags.
+        """
         context = self.service.workspace.create_request_context()
         repository = context.get_code_location("orderloom").get_repository("__repository__")
+        tags = {**repository.get_full_job(job).tags, **tags}
         run = dg.DagsterRun(
             job_name=job,
             status=dg.DagsterRunStatus.STARTED,
@@ -237,6 +244,25 @@ def test_runs_that_the_ledger_knows_nothing_of_are_told(desk: Desk) -> None:
     desk.dagster_run("brightpearl_sync", fails=False, **account)
     desk.dagster_run("publish", fails=False)
     assert {each["event"] for each in desk.tick()} == {"recovered"}
+
+
+def test_a_run_that_died_before_it_had_its_tags_is_told_once_and_forgotten(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    normalise = {"orderloom/kind": "normalise"}
+    for tags in ({}, normalise):  # by a button; by automation
+        first = desk.dagster_run(ASSETS, fails=True, **tags, **LAST)
+        (message,) = desk.tick()
+        assert first in message["text"]
+        assert "ends this" not in message["text"]
+        desk.dagster_run(ASSETS, fails=False, **normalise, **{"orderloom/account": ACME})
+        assert desk.tick() == []
+        second = desk.dagster_run(ASSETS, fails=True, **tags, **LAST)
+        (message,) = desk.tick()
+        assert second in message["text"]
+    monkeypatch.setattr(alerts, "OVERLAP", -timedelta(minutes=1))
+    assert desk.tick() == []
+    assert "0 troubles go on" in desk.reason
 
 
 def test_a_failure_is_told_when_no_run_is_at_hand_that_may_end_it(desk: Desk) -> None:
