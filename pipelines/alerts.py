@@ -134,7 +134,7 @@ def _news(
 ) -> Iterator[News]:
     """What to post now, subject by subject; first what begins, then what is over.
 
-    Nothing is said of one trouble that is over while its account has another.
+    Nothing is said of the end of a run that is told once.
     """
     known = dict(told.subjects)
     accounts = {each.key: each for each in troubles.of_accounts(workshop, now)}
@@ -153,9 +153,9 @@ def _news(
         yield News(subject, _together(new), begun=begun)
     for subject in dict.fromkeys(known[key] for key in over):
         ended = tuple(key for key in over if known[key] == subject)
-        is_well = all(key in ended for key, of in known.items() if of == subject)
-        is_told = is_well and not all(map(troubles.is_once, ended))
-        message = troubles.recovery(subject, watched, now) if is_told else None
+        still = [key for key, of in known.items() if of == subject and key not in ended]
+        said, left = ([key for key in keys if not troubles.is_once(key)] for keys in (ended, still))
+        message = troubles.recovery(subject, watched, now, said, left) if said else None
         yield News(subject, message, over=ended)
 
 

@@ -25,6 +25,7 @@ from resources.ledger import Freshness, Ledger
 
 KINDS = (CHANGES, NORMALISE, PRESENCE, HISTORY, PUSH)
 """Kinds of runs of an account whose newest failure counts until one succeeds."""
+STALE = "stale"
 _OF_ONE_ACCOUNT = (CHANGES, NORMALISE, PRESENCE, HISTORY)
 """Kinds of which every run has the tag of its account, as soon as its first asset begins."""
 _RUN, _ONCE = "run ", "once "
@@ -67,16 +68,39 @@ class Trouble:
         }
 
 
-def recovery(subject: str, watched: Collection[str], moment: datetime) -> dict[str, object]:
-    """The message that the last trouble of a subject is over; `watched`: accounts not paused."""
-    left = "." in subject and subject not in watched
-    what = "is paused or gone, and no longer watched" if left else "is well again"
-    return {
-        "text": f"orderloom: {subject} {what}.",
+def recovery(
+    subject: str,
+    watched: Collection[str],
+    moment: datetime,
+    over: Collection[str],
+    still: Collection[str],
+) -> dict[str, object]:
+    """The message that troubles of a subject are over.
+
+    `watched`: accounts not paused. `over`, `still`: keys of what is, and of what is not.
+    """
+    message: dict[str, object] = {
         "event": "recovered",
         "subject": subject,
         "since": moment.isoformat(),
     }
+    if "." in subject and subject not in watched:
+        what = "is paused or gone, and no longer watched."
+    elif still:
+        message["still"] = " and ".join(_named(key) for key in still)
+        ended = " and ".join(_named(key) for key in over)
+        what = f'is well again in part. Over: "{ended}". It still {message["still"]}.'
+    else:
+        what = "is well again."
+    return {"text": f"orderloom: {subject} {what}", **message}
+
+
+def _named(key: str) -> str:
+    """What is wrong, in the words of a trouble of this key."""
+    if is_run(key):
+        return f"has a failed run ({key.split()[-1]})"
+    kind = key.rpartition("/")[-1]
+    return "is stale" if kind == STALE else f"fails ({kind})"
 
 
 def of_accounts(workshop: Workshop, now: datetime) -> Iterator[Trouble]:
@@ -113,8 +137,8 @@ def _failing(account: Account, kind: str, seen: Freshness, ledger: Ledger) -> Tr
 
 def _stale(account: Account, seen: Freshness, stale_at: datetime) -> Trouble:
     return Trouble(
-        key=f"{account.key}/stale",
-        kind="stale",
+        key=f"{account.key}/{STALE}",
+        kind=STALE,
         subject=account.key,
         what="is stale",
         since=stale_at,

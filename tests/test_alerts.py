@@ -66,12 +66,14 @@ class Desk:
         """What the newest tick says of itself."""
         return str(self.service.ticks("alerts")[0].skip_reason)
 
-    def run(self, account: str, error: str | None = None, hours_ago: float = 0) -> None:
-        """One run of changes of an account, as the ledger notes it."""
+    def run(
+        self, account: str, error: str | None = None, hours_ago: float = 0, kind: str = "changes"
+    ) -> None:
+        """One run of an account, as the ledger notes it."""
         moment = datetime.now(UTC) - timedelta(hours=hours_ago)
         self._runs += 1
         with Ledger(self.service.places.ledger, now=lambda: moment) as ledger:
-            run = ledger.start_run(account, "changes", f"run-{self._runs}-{moment.isoformat()}")
+            run = ledger.start_run(account, kind, f"run-{self._runs}-{moment.isoformat()}")
             ledger.finish_run(run, "failed" if error else "succeeded", error=error)
 
     def dagster_run(self, job: str, *, fails: bool, **tags: str) -> str:
@@ -163,9 +165,32 @@ def test_an_account_that_fails_and_is_stale_gets_one_message(desk: Desk) -> None
         assert "Last error: timed out." in message["text"]
     finally:
         desk.service.places.accounts.write_text(TABLES, encoding="utf-8")
-    assert desk.tick() == [], "it still fails"
+    (message,) = desk.tick()
+    assert (message["event"], message["still"]) == ("recovered", "fails (changes)")
+    assert 'Over: "is stale". It still fails (changes).' in message["text"]
+    assert desk.tick() == []
     desk.run(BETA)
-    assert [each["event"] for each in desk.tick()] == ["recovered"]
+    (message,) = desk.tick()
+    assert message["text"] == f"orderloom: {BETA} is well again."
+    assert "still" not in message
+
+
+def test_a_backfill_that_failed_does_not_hide_that_the_sync_works_again(desk: Desk) -> None:
+    for kind in ("history", "changes"):
+        desk.run(ACME, "timed out", kind=kind)
+    (message,) = desk.tick()
+    for _ in range(2):
+        desk.run(ACME)
+        (message,) = desk.tick()
+        assert (message["event"], message["subject"]) == ("recovered", ACME)
+        assert message["still"] == "fails (history)"
+        assert 'Over: "fails (changes)". It still fails (history).' in message["text"]
+        desk.run(ACME, "timed out")
+        assert [each["event"] for each in desk.tick()] == ["failing"]
+    desk.run(ACME)
+    desk.run(ACME, kind="history")
+    (message,) = desk.tick()
+    assert message["text"] == f"orderloom: {ACME} is well again."
 
 
 def test_a_message_that_is_not_taken_is_posted_again_and_none_is_lost(desk: Desk) -> None:
