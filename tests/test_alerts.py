@@ -13,6 +13,7 @@ import dagster as dg
 import httpx
 import pytest
 
+from assets.ingest import CANONICAL
 from assets.sources import accounts
 from pipelines import alerts
 from pipelines.definitions import build_definitions
@@ -191,6 +192,23 @@ def test_a_backfill_that_failed_does_not_hide_that_the_sync_works_again(desk: De
     desk.run(ACME, kind="history")
     (message,) = desk.tick()
     assert message["text"] == f"orderloom: {ACME} is well again."
+
+
+def test_an_account_with_nothing_left_to_normalise_is_well_again(desk: Desk) -> None:
+    desk.run(ACME, "the disk is full", kind="normalise")
+    (message,) = desk.tick()
+    assert "fails (normalise)" in message["text"]
+    job = build_definitions().resolve_implicit_global_asset_job_def()
+    tables = [dg.AssetKey(["brightpearl", table]) for table in CANONICAL]
+    for _ in range(2):
+        assert job.execute_in_process(
+            instance=desk.service.instance, partition_key="acme", asset_selection=tables
+        ).success
+    (message,) = desk.tick()
+    assert message["text"] == f"orderloom: {ACME} is well again."
+    with Ledger(desk.service.places.ledger) as ledger:
+        rows = ledger.runs(account=ACME, kind="normalise")
+    assert [each["outcome"] for each in rows] == ["succeeded", "failed"], "one row of what ended it"
 
 
 def test_a_message_that_is_not_taken_is_posted_again_and_none_is_lost(desk: Desk) -> None:
