@@ -151,9 +151,12 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
 
 
 def _normalise(workshop: Workshop, key: str, run_id: str) -> Normalised:
-    """Drain one account, with a row of run history where there was something to drain."""
+    """Drain one account, with a row of run history where there was something to drain.
+
+    Also where a replay drained what an earlier run failed at: the account would count as failing.
+    """
     normaliser = workshop.normaliser(workshop.accounts.get(key))
-    if normaliser.is_drained:
+    if normaliser.is_drained and workshop.ledger.failing_since(key, NORMALISE) is None:
         return Normalised()
     run = workshop.ledger.start_run(key, NORMALISE, run_id=f"{run_id}/{NORMALISE}")
     began = time.monotonic()

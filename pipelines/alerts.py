@@ -3,8 +3,9 @@
 Belongs here: the sensor, and remembering in its cursor what was told. Does not belong here: what is
 a trouble (`pipelines/troubles.py`), the request (`resources/webhook.py`).
 
-A message that is not taken is posted again at the next tick. What was taken is remembered at the
-end of a tick, so that a process killed in the midst of one says those few again.
+A message that is not taken is posted again at the next tick, and keeps back no message of another
+subject. What was taken is remembered at the end of a tick, so that a process killed in the midst of
+one says those few again.
 """
 
 import json
@@ -54,6 +55,23 @@ class Told:
         """For the next tick."""
         return json.dumps({"looked_at": self.looked_at.isoformat(), "told": self.subjects})
 
+    def note(self, news: "News") -> None:
+        """Remember what was taken, or what nothing is said of."""
+        self.subjects |= dict.fromkeys(news.begun, news.subject)
+        for key in news.over:
+            del self.subjects[key]
+
+
+@dataclass(frozen=True)
+class News:
+    """What is new of one subject: the keys of its troubles that begin, or of those that end."""
+
+    subject: str
+    message: dict[str, Any] | None
+    """None: nothing is said of it."""
+    begun: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+
 
 def build() -> dg.SensorDefinition:
     """The sensor."""
@@ -77,7 +95,7 @@ def build() -> dg.SensorDefinition:
         now = datetime.now(UTC)
         told = Told.from_cursor(context.cursor, now)
         said, problem = _tell(context.instance, workshop, told, url, now)
-        reason = problem or f"{said} messages; {len(told.subjects)} troubles go on"
+        reason = problem or f"{said}; {len(told.subjects)} troubles go on"
         return dg.SensorResult(skip_reason=reason, cursor=told.to_cursor())
 
     return telling
@@ -85,53 +103,60 @@ def build() -> dg.SensorDefinition:
 
 def _tell(
     instance: dg.DagsterInstance, workshop: Workshop, told: Told, url: str, now: datetime
-) -> tuple[int, str | None]:
+) -> tuple[str, str | None]:
     """Post what is new, and note in `told` what was taken; how many were, and what kept the rest.
 
-    What was kept back is found again at the next tick.
+    What was kept back is found again at the next tick: until all was taken, runs are looked at
+    from the same moment on.
     """
     began = time.monotonic()
-    said = 0
-    for message, noted in _news(instance, workshop, told, now):
+    said, late, problem = 0, 0, None
+    for news in _news(instance, workshop, told, now):
         if time.monotonic() - began > MOST_SECONDS:
-            return said, f"{said} messages; the others follow at the next tick"
+            problem = problem or f"{said} messages; the others follow at the next tick"
+            break
         try:
-            if message is not None:
-                post(url, message)
+            if news.message is not None:
+                late += not post(url, news.message)
                 said += 1
         except WebhookError as fault:
-            return said, str(fault)
-        told.subjects = noted
-    told.looked_at = now
-    return said, None
+            problem = problem or str(fault)
+        else:
+            told.note(news)
+    if problem is None:
+        told.looked_at = now
+    unanswered = f", {late} of them not answered in time" if late else ""
+    return f"{said} messages{unanswered}", problem
 
 
 def _news(
     instance: dg.DagsterInstance, workshop: Workshop, told: Told, now: datetime
-) -> Iterator[tuple[dict[str, Any] | None, dict[str, str]]]:
-    """Messages to post now, each with what is told once it was taken.
+) -> Iterator[News]:
+    """What to post now, subject by subject; first what begins, then what is over.
 
-    None: nothing is said of one trouble that is over while its account has another.
+    Nothing is said of the end of a run that is told once.
     """
-    known = told.subjects
+    known = dict(told.subjects)
     accounts = {each.key: each for each in troubles.of_accounts(workshop, now)}
     failed, ended_well = _runs(instance, told, accounts)
     current = accounts | failed
     watched = {each.key for each in workshop.accounts if not each.settings.paused}
     over = [
         key for key in known
-        if key not in current and (not key.startswith("run ") or key in ended_well)
+        if key not in current and (not troubles.is_run(key) or key in ended_well)
     ]  # fmt: skip
     under_way = _under_way(instance)
     telling = {key: each for key, each in current.items() if key not in under_way}
     for subject, new in _by_subject(telling, known).items():
-        known = known | dict.fromkeys((each.key for each in new), subject)
-        yield _together(new), known
-    for key in over:
-        subject = known[key]
-        known = {each: of for each, of in known.items() if each != key}
-        is_well = subject not in known.values()
-        yield (troubles.recovery(subject, watched, now) if is_well else None), known
+        begun = tuple(each.key for each in new)
+        known |= dict.fromkeys(begun, subject)
+        yield News(subject, _together(new), begun=begun)
+    for subject in dict.fromkeys(known[key] for key in over):
+        ended = tuple(key for key in over if known[key] == subject)
+        still = [key for key, of in known.items() if of == subject and key not in ended]
+        said, left = ([key for key in keys if not troubles.is_once(key)] for keys in (ended, still))
+        message = troubles.recovery(subject, watched, now, said, left) if said else None
+        yield News(subject, message, over=ended)
 
 
 def _under_way(instance: dg.DagsterInstance) -> set[str]:

@@ -25,6 +25,11 @@ from resources.ledger import Freshness, Ledger
 
 KINDS = (CHANGES, NORMALISE, PRESENCE, HISTORY, PUSH)
 """Kinds of runs of an account whose newest failure counts until one succeeds."""
+STALE = "stale"
+_OF_ONE_ACCOUNT = (CHANGES, NORMALISE, PRESENCE, HISTORY)
+"""Kinds of which every run has the tag of its account, as soon as its first asset begins."""
+_RUN, _ONCE = "run ", "once "
+_ENDS = "the next one that succeeds ends this"
 _LONGEST_ERROR = 1000
 
 
@@ -63,16 +68,39 @@ class Trouble:
         }
 
 
-def recovery(subject: str, watched: Collection[str], moment: datetime) -> dict[str, object]:
-    """The message that the last trouble of a subject is over; `watched`: accounts not paused."""
-    left = "." in subject and subject not in watched
-    what = "is paused or gone, and no longer watched" if left else "is well again"
-    return {
-        "text": f"orderloom: {subject} {what}.",
+def recovery(
+    subject: str,
+    watched: Collection[str],
+    moment: datetime,
+    over: Collection[str],
+    still: Collection[str],
+) -> dict[str, object]:
+    """The message that troubles of a subject are over.
+
+    `watched`: accounts not paused. `over`, `still`: keys of what is, and of what is not.
+    """
+    message: dict[str, object] = {
         "event": "recovered",
         "subject": subject,
         "since": moment.isoformat(),
     }
+    if "." in subject and subject not in watched:
+        what = "is paused or gone, and no longer watched."
+    elif still:
+        message["still"] = " and ".join(_named(key) for key in still)
+        ended = " and ".join(_named(key) for key in over)
+        what = f'is well again in part. Over: "{ended}". It still {message["still"]}.'
+    else:
+        what = "is well again."
+    return {"text": f"orderloom: {subject} {what}", **message}
+
+
+def _named(key: str) -> str:
+    """What is wrong, in the words of a trouble of this key."""
+    if is_run(key):
+        return f"has a failed run ({key.split()[-1]})"
+    kind = key.rpartition("/")[-1]
+    return "is stale" if kind == STALE else f"fails ({kind})"
 
 
 def of_accounts(workshop: Workshop, now: datetime) -> Iterator[Trouble]:
@@ -109,8 +137,8 @@ def _failing(account: Account, kind: str, seen: Freshness, ledger: Ledger) -> Tr
 
 def _stale(account: Account, seen: Freshness, stale_at: datetime) -> Trouble:
     return Trouble(
-        key=f"{account.key}/stale",
-        kind="stale",
+        key=f"{account.key}/{STALE}",
+        kind=STALE,
         subject=account.key,
         what="is stale",
         since=stale_at,
@@ -121,9 +149,25 @@ def _stale(account: Account, seen: Freshness, stale_at: datetime) -> Trouble:
 
 
 def run_key(run: dg.DagsterRun) -> str:
-    """What runs are compared by: an account's job of one kind, or a job."""
-    parts = [run.tags.get(ACCOUNT), run.tags.get(KIND, run.job_name)]
-    return "run " + " ".join(part for part in parts if part)
+    """What runs are compared by: an account's job of one kind, or a kind; or else the run itself.
+
+    A run that somebody started by a button, or that automation started, and that died before it was
+    marked with tags says not what it was for: no later run can be known as its successor.
+    """
+    account, kind = run.tags.get(ACCOUNT), run.tags.get(KIND)
+    if kind is None or (account is None and kind in _OF_ONE_ACCOUNT):
+        return f"{_ONCE}{run.run_id}"
+    return _RUN + " ".join(part for part in (account, kind) if part)
+
+
+def is_run(key: str) -> bool:
+    """Whether a trouble is a failed run that the next one of its kind ends."""
+    return key.startswith(_RUN)
+
+
+def is_once(key: str) -> bool:
+    """Whether a trouble is a failed run that no other one ends: told once, and forgotten."""
+    return key.startswith(_ONCE)
 
 
 def of_run(record: dg.RunRecord, told: Mapping[str, object]) -> Trouble | None:
@@ -138,15 +182,17 @@ def of_run(record: dg.RunRecord, told: Mapping[str, object]) -> Trouble | None:
     if account and kind in KINDS and f"{account}/{kind}" in told:
         return None
     ended = record.end_time or record.update_timestamp.timestamp()
+    key = run_key(run)
+    after = "start it again if it is still needed" if is_once(key) else _ENDS
     return Trouble(
-        key=run_key(run),
+        key=key,
         kind="run_failed",
         subject=account or run.tags.get(KIND, run.job_name),
         what=f"has a failed run ({kind or run.job_name}, {run.run_id})",
         since=_moment(ended),
         last_success=None,
         error=None,
-        remedy=f"look at run {run.run_id} in the UI; the next one that succeeds ends this",
+        remedy=f"look at run {run.run_id} in the UI; {after}",
     )
 
 

@@ -7,7 +7,7 @@ Belongs here: the request, and what counts as taken. Does not belong here: what 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import httpx
 
@@ -23,22 +23,43 @@ class WebhookError(OrderloomError):
     """A message that was not taken."""
 
 
-def post(url: str, message: Mapping[str, object]) -> None:
-    """Post a message as JSON, secrets in it redacted. Raises WebhookError unless it was taken.
+class _Content:
+    """A body of a request that knows whether it was sent."""
+
+    def __init__(self, content: bytes) -> None:
+        self.headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Content-Length": str(len(content)),
+        }
+        self.was_sent = False
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._content
+        self.was_sent = True
+
+
+def post(url: str, message: Mapping[str, object]) -> bool:
+    """Post a message as JSON, secrets in it redacted; whether it was answered in time.
+
+    Raises WebhookError unless it was taken. What was sent whole counts as taken although its answer
+    is late: a receiver that is slow has it, and would get it every minute for ever. A proxy that
+    does not answer in time was sent nothing of it.
 
     A redirect is not followed: the message goes to the host that accounts.toml names, or nowhere.
     """
-    content = json.dumps(_redacted(message), ensure_ascii=False).encode()
+    content = _Content(json.dumps(_redacted(message), ensure_ascii=False).encode())
     host = httpx.URL(url).host
-    headers = {"Content-Type": "application/json; charset=utf-8"}
     try:
         with httpx.Client(timeout=TIMEOUT, trust_env=not is_loopback(host)) as client:
-            status = client.post(url, content=content, headers=headers).status_code
+            status = client.post(url, content=content, headers=content.headers).status_code
     except httpx.HTTPError as error:
+        if isinstance(error, httpx.ReadTimeout) and content.was_sent:
+            return False
         problem = type(error).__name__
     else:
         if 200 <= status < 300:
-            return
+            return True
         problem = f"it answered {status}"
     raise WebhookError(
         f"a message was not taken: {problem}",

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import httpx
 import pytest
 
+from assets.ingest import CANONICAL
 from assets.sources import accounts
+from pipelines import alerts
 from pipelines.definitions import build_definitions
+from resources import webhook
 from resources.ledger import Ledger
 from resources.places import Places
-from tests.loopback import Answer, Loopback
+from tests.loopback import Answer, Loopback, Seen, in_turn
 from tests.ticking import Service, serving
 
 ACME, BETA = "brightpearl.acme", "brightpearl.beta"
@@ -34,6 +40,8 @@ webhook_url = "ALERTS_URL"
 """
 
 
+ASSETS = "__ASSET_JOB"
+"""Job of a run that somebody starts by a button, and of one that automation starts."""
 LAST = {"dagster/max_retries": "0"}
 """Tag of a run that Dagster does not try again."""
 
@@ -59,18 +67,24 @@ class Desk:
         """What the newest tick says of itself."""
         return str(self.service.ticks("alerts")[0].skip_reason)
 
-    def run(self, account: str, error: str | None = None, hours_ago: float = 0) -> None:
-        """One run of changes of an account, as the ledger notes it."""
+    def run(
+        self, account: str, error: str | None = None, hours_ago: float = 0, kind: str = "changes"
+    ) -> None:
+        """One run of an account, as the ledger notes it."""
         moment = datetime.now(UTC) - timedelta(hours=hours_ago)
         self._runs += 1
         with Ledger(self.service.places.ledger, now=lambda: moment) as ledger:
-            run = ledger.start_run(account, "changes", f"run-{self._runs}-{moment.isoformat()}")
+            run = ledger.start_run(account, kind, f"run-{self._runs}-{moment.isoformat()}")
             ledger.finish_run(run, "failed" if error else "succeeded", error=error)
 
     def dagster_run(self, job: str, *, fails: bool, **tags: str) -> str:
-        """A run that the service started and that ends now, its process killed if it fails."""
+        """A run that the service started and that ends now, its process killed if it fails.
+
+        A named job gives its tags.
+        """
         context = self.service.workspace.create_request_context()
         repository = context.get_code_location("orderloom").get_repository("__repository__")
+        tags = {**repository.get_full_job(job).tags, **tags}
         run = dg.DagsterRun(
             job_name=job,
             status=dg.DagsterRunStatus.STARTED,
@@ -152,27 +166,110 @@ def test_an_account_that_fails_and_is_stale_gets_one_message(desk: Desk) -> None
         assert "Last error: timed out." in message["text"]
     finally:
         desk.service.places.accounts.write_text(TABLES, encoding="utf-8")
-    assert desk.tick() == [], "it still fails"
+    (message,) = desk.tick()
+    assert (message["event"], message["still"]) == ("recovered", "fails (changes)")
+    assert 'Over: "is stale". It still fails (changes).' in message["text"]
+    assert desk.tick() == []
     desk.run(BETA)
-    assert [each["event"] for each in desk.tick()] == ["recovered"]
+    (message,) = desk.tick()
+    assert message["text"] == f"orderloom: {BETA} is well again."
+    assert "still" not in message
+
+
+def test_a_backfill_that_failed_does_not_hide_that_the_sync_works_again(desk: Desk) -> None:
+    for kind in ("history", "changes"):
+        desk.run(ACME, "timed out", kind=kind)
+    (message,) = desk.tick()
+    for _ in range(2):
+        desk.run(ACME)
+        (message,) = desk.tick()
+        assert (message["event"], message["subject"]) == ("recovered", ACME)
+        assert message["still"] == "fails (history)"
+        assert 'Over: "fails (changes)". It still fails (history).' in message["text"]
+        desk.run(ACME, "timed out")
+        assert [each["event"] for each in desk.tick()] == ["failing"]
+    desk.run(ACME)
+    desk.run(ACME, kind="history")
+    (message,) = desk.tick()
+    assert message["text"] == f"orderloom: {ACME} is well again."
+
+
+def test_an_account_with_nothing_left_to_normalise_is_well_again(desk: Desk) -> None:
+    desk.run(ACME, "the disk is full", kind="normalise")
+    (message,) = desk.tick()
+    assert "fails (normalise)" in message["text"]
+    job = build_definitions().resolve_implicit_global_asset_job_def()
+    tables = [dg.AssetKey(["brightpearl", table]) for table in CANONICAL]
+    for _ in range(2):
+        assert job.execute_in_process(
+            instance=desk.service.instance, partition_key="acme", asset_selection=tables
+        ).success
+    (message,) = desk.tick()
+    assert message["text"] == f"orderloom: {ACME} is well again."
+    with Ledger(desk.service.places.ledger) as ledger:
+        rows = ledger.runs(account=ACME, kind="normalise")
+    assert [each["outcome"] for each in rows] == ["succeeded", "failed"], "one row of what ended it"
 
 
 def test_a_message_that_is_not_taken_is_posted_again_and_none_is_lost(desk: Desk) -> None:
     desk.run(ACME, "one")
     desk.run(BETA, "two")
     desk.dagster_run("compact", fails=True, **LAST)
-    answers = [Answer(), Answer(status=500)]
-    desk.receiver.answer = lambda _: answers.pop(0)
-    assert [each["subject"] for each in desk.tick()] == [ACME, BETA]
-    assert "it answered 500" in desk.reason
+    desk.receiver.answer = in_turn(Answer(status=500), Answer(hang_up=True), Answer())
+    assert [each["subject"] for each in desk.tick()] == [ACME, BETA, "compact"]
+    assert "it answered 500" in desk.reason, "the first problem"
     assert "canary" not in desk.reason
-    desk.receiver.answer = lambda _: Answer(hang_up=True)
-    assert [each["subject"] for each in desk.tick()] == [BETA]
+    desk.receiver.answer = in_turn(Answer(), Answer(status=500))
+    assert [each["subject"] for each in desk.tick()] == [ACME, BETA]
     desk.receiver.answer = lambda _: Answer()
-    assert sorted(each["subject"] for each in desk.tick()) == [BETA, "compact"]
+    assert [each["subject"] for each in desk.tick()] == [BETA]
     assert desk.tick() == []
     desk.dagster_run("compact", fails=False)
     assert [each["event"] for each in desk.tick()] == ["recovered"]
+
+
+def test_a_run_whose_message_is_not_taken_is_found_again(desk: Desk) -> None:
+    desk.dagster_run("compact", fails=True, **LAST)
+    desk.receiver.answer = lambda _: Answer(status=500)
+    for _ in range(2):
+        assert [each["subject"] for each in desk.tick()] == ["compact"]
+    desk.receiver.answer = lambda _: Answer()
+    assert [each["subject"] for each in desk.tick()] == ["compact"]
+    desk.dagster_run("compact", fails=False)
+    assert [each["event"] for each in desk.tick()] == ["recovered"]
+
+
+def test_a_slow_receiver_gets_each_message_once_and_those_behind_it_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run(ACME, "one")
+    desk.run(BETA, "two")
+    is_done = threading.Event()
+
+    def slow(seen: Seen) -> Answer:
+        if ACME.encode() in seen.body:
+            is_done.wait(30)
+        return Answer()
+
+    desk.receiver.answer = slow
+    monkeypatch.setattr(webhook, "TIMEOUT", httpx.Timeout(0.3))
+    try:
+        assert [each["subject"] for each in desk.tick()] == [ACME, BETA]
+        assert "1 of them not answered in time; 2 troubles go on" in desk.reason
+        assert desk.tick() == []
+    finally:
+        is_done.set()
+
+
+def test_what_a_slow_proxy_was_not_sent_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "TIMEOUT", httpx.Timeout(0.3))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(webhook.WebhookError, match="ReadTimeout"):
+            webhook.post("https://alerts.example.com/x", {"text": "one"})
 
 
 def test_runs_that_the_ledger_knows_nothing_of_are_told(desk: Desk) -> None:
@@ -190,6 +287,25 @@ def test_runs_that_the_ledger_knows_nothing_of_are_told(desk: Desk) -> None:
     desk.dagster_run("brightpearl_sync", fails=False, **account)
     desk.dagster_run("publish", fails=False)
     assert {each["event"] for each in desk.tick()} == {"recovered"}
+
+
+def test_a_run_that_died_before_it_had_its_tags_is_told_once_and_forgotten(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    normalise = {"orderloom/kind": "normalise"}
+    for tags in ({}, normalise):  # by a button; by automation
+        first = desk.dagster_run(ASSETS, fails=True, **tags, **LAST)
+        (message,) = desk.tick()
+        assert first in message["text"]
+        assert "ends this" not in message["text"]
+        desk.dagster_run(ASSETS, fails=False, **normalise, **{"orderloom/account": ACME})
+        assert desk.tick() == []
+        second = desk.dagster_run(ASSETS, fails=True, **tags, **LAST)
+        (message,) = desk.tick()
+        assert second in message["text"]
+    monkeypatch.setattr(alerts, "OVERLAP", -timedelta(minutes=1))
+    assert desk.tick() == []
+    assert "0 troubles go on" in desk.reason
 
 
 def test_a_failure_is_told_when_no_run_is_at_hand_that_may_end_it(desk: Desk) -> None:
