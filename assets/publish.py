@@ -8,9 +8,11 @@ of it (`assets/telling_marts.py`).
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
+from pydantic import Field
 
 from assets import checks
 from assets.freshness import policy
+from assets.holding_back import accepted
 from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.partitions import plainly
@@ -33,8 +35,9 @@ class PublishConfig(dg.Config):
 
     rebuild: bool = False
     """True: build every table afresh from the lake instead of bringing the last file up to date."""
-    accept_unlike_before: bool = False
-    """True: somebody has looked at the orders that are gone, or changed beyond belief."""
+    accept_unlike_before: list[str] = Field(default_factory=list)
+    """Accounts, SOURCE.NAME, whose orders that are gone or changed beyond belief somebody has
+    looked at."""
 
 
 def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
@@ -80,7 +83,7 @@ def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
                 MARTS,
                 reference(workshop),
                 rebuild=config.rebuild,
-                accept_unlike_before=config.accept_unlike_before,
+                accept_unlike_before=accepted(workshop, config.accept_unlike_before),
             )
         if made.published:
             with workshop.warehouse.open() as con:

@@ -49,6 +49,8 @@ class Fault:
     what: str
     count: int
     example: str | None
+    is_unlike_before: bool = False
+    """Whether it was found by comparing with the file published before."""
 
     def __str__(self) -> str:
         return f"{self.count} {self.what}"
@@ -173,10 +175,12 @@ def find(
     conditions: Iterable[Condition],
     before: Path | None = None,
     only: Collection[AccountKey] | None = None,
+    accepted: Collection[AccountKey] = (),
 ) -> dict[AccountKey, Fault]:
     """Of each account the first condition that does not hold; of the accounts of `only`, if given.
 
     `before`: the file published before; without it nothing is compared with it.
+    `accepted`: accounts that may be unlike it.
     """
     found: dict[AccountKey, Fault] = {}
     is_comparable = before is not None and _attach(con, before)
@@ -185,9 +189,11 @@ def find(
             continue
         for system, account, count, example in ask(con, condition):
             key = (system, account)
+            if condition.needs_before and key in accepted:
+                continue
             if only is None or key in only:
-                fault = Fault(condition.name, condition.table, condition.what, count, example)
-                found.setdefault(key, fault)
+                about = condition.name, condition.table, condition.what
+                found.setdefault(key, Fault(*about, count, example, condition.needs_before))
     if before is not None:
         con.execute(f"DETACH {BEFORE}")
     return found
