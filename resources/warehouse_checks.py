@@ -55,6 +55,18 @@ class Fault:
     def __str__(self) -> str:
         return f"{self.count} {self.what}"
 
+    def remedy(self, account: AccountKey) -> str | None:
+        """What to do if the new state is right; None where it cannot be."""
+        if not self.is_unlike_before:
+            return None
+        accept = f"orderloom rebuild --accept-unlike-before {'.'.join(account)}"
+        return f"look at {self.example}; if it is right, run {accept}"
+
+    def line(self, account: AccountKey) -> str:
+        """The fault, and what to do of it."""
+        remedy = self.remedy(account)
+        return f"{self} ({remedy})" if remedy else str(self)
+
 
 def _twice(table: str, key: str) -> str:
     return (

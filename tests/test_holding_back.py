@@ -10,8 +10,11 @@ import pytest
 from canonical_rows import ACME, TWELVE, land, order, order_row, quarantined, table
 from warehouse_home import ACCOUNTS, COUNT, Home, whole
 
+from assets.telling_marts import held_back
+from resources.errors import WarehouseError
 from resources.lake import AccountKey
 from resources.warehouse import Mart, Publication
+from resources.warehouse_build import layout
 from resources.warehouse_checks import LEAST_ORDERS, Condition
 
 LOST = "1 orders are gone that no sweep and no quarantine explains"
@@ -114,6 +117,42 @@ def test_what_is_accepted_of_one_account_holds_back_every_other(home: Home) -> N
         ("acme", Decimal(1250)),
     ]
     assert list(home.publish().faults) == [TWELVE]
+
+
+def test_what_cannot_go_back_is_told_with_the_way_out(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new layout, and a replay under a mapping that was corrected."""
+    orders(home, 0, "1250", LEAST_ORDERS)
+    home.publish()
+    now = layout()
+    monkeypatch.setattr("resources.warehouse.layout", lambda: [*now, "another"])
+    given = {"gross_amount": "12.50", "net_amount": None, "row_count": 0}
+    replaced(home, orders=[order(str(n), n, **given) for n in range(1, LEAST_ORDERS + 1)])
+    for rebuild in (False, True):
+        with pytest.raises(WarehouseError, match="20 orders changed their amount") as stopped:
+            home.publish(rebuild=rebuild)
+        assert stopped.value.remedy == (
+            "look at brightpearl:acme:1; if it is right, run"
+            " orderloom rebuild --accept-unlike-before brightpearl.acme"
+        )
+    assert told(home.publish(rebuild=True, accept_unlike_before=frozenset({ACME}))) == {}
+    assert home.rows("SELECT DISTINCT gross_amount FROM orders") == [(Decimal("12.5"),)]
+    assert not home.publish().published
+
+
+def test_what_is_held_back_is_told_with_the_way_out(home: Home) -> None:
+    orders(home, 0, "12.50", LEAST_ORDERS)
+    land(home.lake, **whole("1", 1, TWELVE))
+    home.publish()
+    orders(home, 100, "1250", LEAST_ORDERS)
+    land(home.lake, [order("2", 2, TWELVE, row_count=3)])
+    assert held_back(home.publish()) == (
+        "brightpearl.acme is held back: 20 orders changed their amount by a factor of 10 or more,"
+        " or lost it (look at brightpearl:acme:1; if it is right, run"
+        " orderloom rebuild --accept-unlike-before brightpearl.acme);"
+        " tastyigniter.12 is held back: 1 orders lack some of their rows"
+    )
 
 
 @pytest.mark.parametrize(
