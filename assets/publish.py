@@ -12,7 +12,7 @@ from pydantic import Field
 
 from assets import checks
 from assets.freshness import policy
-from assets.holding_back import accepted
+from assets.holding_back import PUBLISH, accepted, note
 from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.partitions import plainly
@@ -25,9 +25,6 @@ from resources.accounts import Account
 
 TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
 """Published tables that are shown as assets beside the marts."""
-
-
-PUBLISH = "publish"
 
 
 class PublishConfig(dg.Config):
@@ -92,6 +89,8 @@ def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
                     yield dg.MaterializeResult(asset_key=["marts", name], metadata=said)
         else:
             context.log.info("nothing is new: the published file stays as it is")
+        with plainly():
+            note(workshop, made, context.run.run_id)
         yield from checks.results(workshop, made.faults)
 
     return publish
