@@ -8,9 +8,11 @@ of it (`assets/telling_marts.py`).
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
+from pydantic import Field
 
 from assets import checks
 from assets.freshness import policy
+from assets.holding_back import PUBLISH, accepted, note
 from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.partitions import plainly
@@ -25,16 +27,14 @@ TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
 """Published tables that are shown as assets beside the marts."""
 
 
-PUBLISH = "publish"
-
-
 class PublishConfig(dg.Config):
     """How to publish."""
 
     rebuild: bool = False
     """True: build every table afresh from the lake instead of bringing the last file up to date."""
-    accept_unlike_before: bool = False
-    """True: somebody has looked at the orders that are gone, or changed beyond belief."""
+    accept_unlike_before: list[str] = Field(default_factory=list)
+    """Accounts, SOURCE.NAME, whose orders that are gone or changed beyond belief somebody has
+    looked at."""
 
 
 def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
@@ -80,7 +80,7 @@ def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
                 MARTS,
                 reference(workshop),
                 rebuild=config.rebuild,
-                accept_unlike_before=config.accept_unlike_before,
+                accept_unlike_before=accepted(workshop, config.accept_unlike_before),
             )
         if made.published:
             with workshop.warehouse.open() as con:
@@ -89,6 +89,8 @@ def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
                     yield dg.MaterializeResult(asset_key=["marts", name], metadata=said)
         else:
             context.log.info("nothing is new: the published file stays as it is")
+        with plainly():
+            note(workshop, made, context.run.run_id)
         yield from checks.results(workshop, made.faults)
 
     return publish

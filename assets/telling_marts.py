@@ -35,10 +35,10 @@ SUMMED = {
 
 
 def held_back(publication: Publication) -> str:
-    """The accounts whose new versions failed the checks, each with its fault."""
+    """The accounts whose new versions failed the checks, each with its fault and the way out."""
     return "; ".join(
-        f"{system}.{account} is held back: {fault}"
-        for (system, account), fault in sorted(publication.faults.items())
+        f"{'.'.join(account)} is held back: {fault.line(account)}"
+        for account, fault in sorted(publication.faults.items())
     )
 
 

@@ -179,10 +179,12 @@ def replay(accounts: tuple[str, ...]) -> None:
 @main.command()
 @click.option(
     "--accept-unlike-before",
-    is_flag=True,
-    help="Publish also where orders are gone or amounts changed beyond belief: somebody looked.",
+    multiple=True,
+    metavar="ACCOUNT",
+    help="Publish it although orders are gone or amounts changed beyond belief: somebody looked. "
+    "May be given again for further accounts.",
 )
-def rebuild(*, accept_unlike_before: bool) -> None:
+def rebuild(*, accept_unlike_before: tuple[str, ...]) -> None:
     """Build the marts afresh from the lake."""
     from pipelines.commands import rebuild as work
 

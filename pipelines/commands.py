@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from assets.holding_back import accepted
 from assets.pull import require_history
 from assets.sweeping import can_sweep, require_sweep
 from assets.telling_marts import HELD_BACK
@@ -119,9 +120,14 @@ def replay(keys: Sequence[str]) -> int:
     return exit_code(ran)
 
 
-def rebuild(*, accept_unlike_before: bool = False) -> int:
-    """Build the marts afresh."""
-    with Runner(Workshop()) as runner:
+def rebuild(*, accept_unlike_before: Sequence[str] = ()) -> int:
+    """Build the marts afresh; the accounts named may be unlike before.
+
+    Raises ConfigurationError for an account that is not known.
+    """
+    workshop = Workshop()
+    accepted(workshop, accept_unlike_before)
+    with Runner(workshop) as runner:
         ran = [runner.publish(rebuild=True, accept_unlike_before=accept_unlike_before)]
     tell(ran)
     return exit_code(ran)

@@ -12,8 +12,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from assets.freshness import IS_FRESH
+from assets.holding_back import PUBLISH as PUBLISH
 from assets.ingest import CANONICAL, NORMALISE
-from assets.publish import PUBLISH as PUBLISH
 from assets.pull import CHANGES, HISTORY
 from assets.run_tags import KIND, SOURCE
 from assets.sources import SOURCES, source

@@ -123,9 +123,9 @@ class Runner(AbstractContextManager["Runner"]):
             partition=account.name,
         )
 
-    def publish(self, *, rebuild: bool = False, accept_unlike_before: bool = False) -> Ran:
-        """Publish the marts."""
-        chosen = {"rebuild": rebuild, "accept_unlike_before": accept_unlike_before}
+    def publish(self, *, rebuild: bool = False, accept_unlike_before: Sequence[str] = ()) -> Ran:
+        """Publish the marts; `accept_unlike_before`: accounts that somebody has looked at."""
+        chosen = {"rebuild": rebuild, "accept_unlike_before": list(accept_unlike_before)}
         return self._run(jobs.PUBLISH, config={"ops": {"publish_marts": {"config": chosen}}})
 
     def maintain(self, job: str, accounts: Sequence[str] = ()) -> Ran:

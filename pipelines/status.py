@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from assets.holding_back import PUBLISH
+from assets.normalise import LEASE as NORMALISE
 from assets.sources import accounts
 from pipelines import console, drift
 from resources.accounts import AccountSettings
@@ -15,32 +17,39 @@ from resources.erasures import BEGUN
 from resources.ledger import Freshness, Ledger
 from resources.places import Places
 
-FAILING, STALE = "failing", "stale"
+CHANGES = "changes"
+"""Kind of the runs that pull, by which an account is fresh or stale."""
+FAILING, HELD_BACK, STALE = "failing", "held back", "stale"
 COLUMNS = ("account", "state", "last success (UTC)", "age", "come to", "last problem")
 
 
 def show() -> int:
-    """Print one line per account; 1 where the last run of one failed, or one is stale."""
+    """Print one line per account; 1 where the last run of one failed, or one is stale or held back.
+
+    Held back: what was normalised of it is not published.
+    """
     places = Places.from_environment()
     known = accounts(places)
     if not places.home.exists():
         console.out.print(f"nothing has been synced into {places.home} yet: run `orderloom sync`")
         return 0
     with Ledger(places.ledger) as ledger:
-        fresh = ledger.freshness()
+        fresh, normalised, published = map(ledger.freshness, (CHANGES, NORMALISE, PUBLISH))
         rows = []
         for account in known:
-            seen = fresh.get(account.key, Freshness())
-            state = _state(seen, account.settings)
-            cursor = ledger.cursor(account.key) or {}
+            key = account.key
+            seen = fresh.get(key, Freshness())
+            further = [each.get(key, Freshness()) for each in (normalised, published)]
+            state = _state(seen, *further, settings=account.settings)
+            cursor = ledger.cursor(key) or {}
             rows.append(
                 (
-                    account.key,
+                    key,
                     state,
                     _moment(seen.last_success),
                     _age(seen.last_success),
                     str(cursor.get("watermark", "") or "")[:19],
-                    seen.error if seen.is_failing else "",
+                    next((each.error for each in (seen, *further) if each.is_failing), ""),
                 )
             )
         begun = [each for each in ledger.erasures.all() if each.state == BEGUN]
@@ -50,17 +59,20 @@ def show() -> int:
     for line in drift.lines(places):
         console.out.print(line)
     console.out.print(f"marts: {places.marts}" if places.marts.exists() else "no marts yet")
-    return 1 if any(row[1].startswith((FAILING, STALE)) for row in rows) else 0
+    return 1 if any(row[1].startswith((FAILING, HELD_BACK, STALE)) for row in rows) else 0
 
 
-def _state(seen: Freshness, settings: AccountSettings) -> str:
+def _state(
+    seen: Freshness, normalised: Freshness, published: Freshness, *, settings: AccountSettings
+) -> str:
     if settings.paused:
         return "paused"
     stale_at = seen.stale_at(settings.stale_after_hours)
     stale = stale_at is not None and stale_at <= datetime.now(UTC)
     since = f"{STALE} since {_moment(stale_at)[:-3]}" if stale else ""
-    if seen.is_failing:
-        return f"{FAILING}, {since}" if stale else FAILING
+    if seen.is_failing or normalised.is_failing or published.is_failing:
+        wrong = FAILING if seen.is_failing or normalised.is_failing else HELD_BACK
+        return f"{wrong}, {since}" if stale else wrong
     return since or ("fresh" if seen.last_success else "never synced")
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from assets.freshness import is_stale
+from assets.holding_back import PUBLISH
 from assets.ingest import NORMALISE
 from assets.pull import CHANGES, HISTORY
 from assets.push import PUSH
@@ -23,7 +24,7 @@ from pipelines.unfinished import is_retried
 from resources.accounts import Account
 from resources.ledger import Freshness, Ledger
 
-KINDS = (CHANGES, NORMALISE, PRESENCE, HISTORY, PUSH)
+KINDS = (CHANGES, NORMALISE, PRESENCE, HISTORY, PUSH, PUBLISH)
 """Kinds of runs of an account whose newest failure counts until one succeeds."""
 STALE = "stale"
 _OF_ONE_ACCOUNT = (CHANGES, NORMALISE, PRESENCE, HISTORY)

@@ -91,8 +91,10 @@ class _Content:
     fingerprint: str
     pending: frozenset[AccountKey]
     """Accounts that can be held back."""
-    compared: Published | None
-    """The file published before, where what is new may not be unlike it."""
+    before: Path | None
+    """The file published before, which what is new may not be unlike."""
+    accepted: frozenset[AccountKey]
+    """Accounts that may be unlike it."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Warehouse:
         *,
         rebuild: bool = False,
         held_back: frozenset[AccountKey] = frozenset(),
-        accept_unlike_before: bool = False,
+        accept_unlike_before: frozenset[AccountKey] = frozenset(),
     ) -> Publication:
         """Publish what was landed since the last publication; all of it anew if `rebuild`.
 
@@ -133,8 +135,8 @@ class Warehouse:
         happens where nothing is new in the lake, the marts and the accounts' settings: runs alone
         make no new file, unless what it says of an account's freshness is out of date. The new
         versions of accounts in `held_back`, and of accounts whose rows fail the checks, wait for a
-        later publication; `accept_unlike_before`: somebody has looked at what is missing or changed
-        beyond belief. Another process that publishes is waited for.
+        later publication; `accept_unlike_before`: accounts of which somebody has looked at what is
+        missing or changed beyond belief. Another process that publishes is waited for.
 
         Raises WarehouseError: a mart that fails, a fault in what was published before, no room;
         LakeError: a lake that cannot be read. The live file stays in every case.
@@ -157,10 +159,11 @@ class Warehouse:
                 and not is_outdated(plan.base.accounts, reference)
             ):
                 return _report(started, plan, plan.base.path, None)
-            compared = None if accept_unlike_before else found
+            before = found.path if found else None
             while True:
                 building = publication.unfinished(self.path, publication.new_id(self.path))
-                content = _Content(marts, reference, *marks, pending(plan, found), compared)
+                new = pending(plan, found)
+                content = _Content(marts, reference, *marks, new, before, accept_unlike_before)
                 built = self._build(building, lake, plan, content)
                 if not built.faults:
                     break
@@ -261,7 +264,7 @@ class Warehouse:
             if plan.base is None:
                 build.create()
             touched = build.bring_up_to_date(plan.steps)
-            faults = build.faults(content.compared.path if content.compared else None)
+            faults = build.faults(content.before, content.accepted)
             if not faults:
                 build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
                 build.make(content.marts)

@@ -161,12 +161,15 @@ class Build:
             self._con.execute(f"DELETE FROM orderloom.{name}")
             self._load(f"orderloom.{name}", INTERNAL[name], records)
 
-    def faults(self, before: Path | None) -> dict[AccountKey, Fault]:
+    def faults(
+        self, before: Path | None, accepted: Collection[AccountKey]
+    ) -> dict[AccountKey, Fault]:
         """The accounts of which something does not hold, and what.
 
         `before`: the file published before, to compare with; None to compare with nothing.
+        `accepted`: accounts that may be unlike it.
         """
-        return find(self._con, CONDITIONS, before)
+        return find(self._con, CONDITIONS, before, accepted=accepted)
 
     def faults_of_marts(
         self, marts: Sequence[Mart], pending: Collection[AccountKey]

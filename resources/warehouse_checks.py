@@ -49,9 +49,23 @@ class Fault:
     what: str
     count: int
     example: str | None
+    is_unlike_before: bool = False
+    """Whether it was found by comparing with the file published before."""
 
     def __str__(self) -> str:
         return f"{self.count} {self.what}"
+
+    def remedy(self, account: AccountKey) -> str | None:
+        """What to do if the new state is right; None where it cannot be."""
+        if not self.is_unlike_before:
+            return None
+        accept = f"orderloom rebuild --accept-unlike-before {'.'.join(account)}"
+        return f"look at {self.example}; if it is right, run {accept}"
+
+    def line(self, account: AccountKey) -> str:
+        """The fault, and what to do of it."""
+        remedy = self.remedy(account)
+        return f"{self} ({remedy})" if remedy else str(self)
 
 
 def _twice(table: str, key: str) -> str:
@@ -173,10 +187,12 @@ def find(
     conditions: Iterable[Condition],
     before: Path | None = None,
     only: Collection[AccountKey] | None = None,
+    accepted: Collection[AccountKey] = (),
 ) -> dict[AccountKey, Fault]:
     """Of each account the first condition that does not hold; of the accounts of `only`, if given.
 
     `before`: the file published before; without it nothing is compared with it.
+    `accepted`: accounts that may be unlike it.
     """
     found: dict[AccountKey, Fault] = {}
     is_comparable = before is not None and _attach(con, before)
@@ -185,9 +201,11 @@ def find(
             continue
         for system, account, count, example in ask(con, condition):
             key = (system, account)
+            if condition.needs_before and key in accepted:
+                continue
             if only is None or key in only:
-                fault = Fault(condition.name, condition.table, condition.what, count, example)
-                found.setdefault(key, fault)
+                about = condition.name, condition.table, condition.what
+                found.setdefault(key, Fault(*about, count, example, condition.needs_before))
     if before is not None:
         con.execute(f"DETACH {BEFORE}")
     return found

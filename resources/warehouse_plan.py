@@ -108,9 +108,9 @@ def without(
     goes_back = can_go_back and plan.base is None
     for account, fault in faults.items():
         if not goes_back and account not in pending(plan, found):
-            raise WarehouseError(
-                str(fault), ".".join(account), "run orderloom replay for the account, then rebuild"
-            )
+            first = plan.faults.get(account, fault)
+            replay = "run orderloom replay for the account, then rebuild"
+            raise WarehouseError(str(first), ".".join(account), first.remedy(account) or replay)
     reaches = {
         account: known.get(account, Reach()) if account in faults else reach
         for account, reach in plan.reaches.items()

@@ -276,3 +276,11 @@ def test_ctrl_c_keeps_what_was_landed_and_the_next_sync_goes_on(
         assert landed >= 60
         (failed,) = workshop.ledger.runs()
         assert (failed["outcome"], failed["error"]) == ("failed", "interrupted")
+
+
+def test_what_is_accepted_is_of_a_known_account(orderloom: Command, tmp_path: Path) -> None:
+    (tmp_path / "accounts.toml").write_text(GOOD.format(url="http://127.0.0.1:9"))
+    refused = orderloom("rebuild", "--accept-unlike-before", "brightpearl.acne")
+    assert refused.exit_code == 2
+    assert "brightpearl.acne" in _one_line(refused)
+    assert not (tmp_path / "var" / "marts.duckdb").exists()

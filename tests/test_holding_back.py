@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ import pytest
 from canonical_rows import ACME, TWELVE, land, order, order_row, quarantined, table
 from warehouse_home import ACCOUNTS, COUNT, Home, whole
 
+from assets.telling_marts import held_back
+from resources.errors import WarehouseError
+from resources.lake import AccountKey
 from resources.warehouse import Mart, Publication
+from resources.warehouse_build import layout
 from resources.warehouse_checks import LEAST_ORDERS, Condition
 
 LOST = "1 orders are gone that no sweep and no quarantine explains"
@@ -48,7 +53,7 @@ def test_an_account_that_loses_orders_keeps_what_is_published(home: Home, rebuil
     assert accounts(home) == {"acme": 2, "12": 1}
     again = home.publish()
     assert (told(again), accounts(home)) == ({ACME: LOST}, {"acme": 2, "12": 1})
-    looked = home.publish(rebuild=True, accept_unlike_before=True)
+    looked = home.publish(rebuild=True, accept_unlike_before=frozenset({ACME}))
     assert (told(looked), accounts(home)) == ({}, {"acme": 1, "12": 1})
     assert not home.publish().published
 
@@ -68,10 +73,18 @@ def test_orders_in_quarantine_and_tombstones_are_not_lost(home: Home) -> None:
     assert told(home.publish()) == {}, "a tombstone that is gone misleads nobody"
 
 
-def orders(home: Home, seq: int, amount: str | None, count: int, **values: Any) -> None:
+def orders(
+    home: Home,
+    seq: int,
+    amount: str | None,
+    count: int,
+    account: AccountKey = ACME,
+    **values: Any,
+) -> None:
     """Land so many orders of one amount, or the next version of them."""
     given = {"gross_amount": amount, "net_amount": None, "row_count": 0, **values}
-    land(home.lake, [order(str(number), seq + number, **given) for number in range(1, count + 1)])
+    numbers = range(1, count + 1)
+    land(home.lake, [order(str(number), seq + number, account, **given) for number in numbers])
 
 
 def test_amounts_that_jump_together_are_held_back(home: Home) -> None:
@@ -89,6 +102,57 @@ def test_amounts_that_jump_together_are_held_back(home: Home) -> None:
     assert accounts(home) == {"acme": LEAST_ORDERS, "12": 1}
     orders(home, 200, "13", LEAST_ORDERS)
     assert told(home.publish()) == {}, "the next versions mend it"
+
+
+def test_what_is_accepted_of_one_account_holds_back_every_other(home: Home) -> None:
+    for own in (ACME, TWELVE):
+        orders(home, 0, "12.50", LEAST_ORDERS, own)
+    home.publish()
+    for own in (ACME, TWELVE):
+        orders(home, 100, "1250", LEAST_ORDERS, own)
+    made = home.publish(rebuild=True, accept_unlike_before=frozenset({ACME}))
+    assert list(made.faults) == [TWELVE]
+    assert home.rows("SELECT DISTINCT source_account, gross_amount FROM orders ORDER BY 2") == [
+        ("12", Decimal("12.5")),
+        ("acme", Decimal(1250)),
+    ]
+    assert list(home.publish().faults) == [TWELVE]
+
+
+def test_what_cannot_go_back_is_told_with_the_way_out(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new layout, and a replay under a mapping that was corrected."""
+    orders(home, 0, "1250", LEAST_ORDERS)
+    home.publish()
+    now = layout()
+    monkeypatch.setattr("resources.warehouse.layout", lambda: [*now, "another"])
+    given = {"gross_amount": "12.50", "net_amount": None, "row_count": 0}
+    replaced(home, orders=[order(str(n), n, **given) for n in range(1, LEAST_ORDERS + 1)])
+    for rebuild in (False, True):
+        with pytest.raises(WarehouseError, match="20 orders changed their amount") as stopped:
+            home.publish(rebuild=rebuild)
+        assert stopped.value.remedy == (
+            "look at brightpearl:acme:1; if it is right, run"
+            " orderloom rebuild --accept-unlike-before brightpearl.acme"
+        )
+    assert told(home.publish(rebuild=True, accept_unlike_before=frozenset({ACME}))) == {}
+    assert home.rows("SELECT DISTINCT gross_amount FROM orders") == [(Decimal("12.5"),)]
+    assert not home.publish().published
+
+
+def test_what_is_held_back_is_told_with_the_way_out(home: Home) -> None:
+    orders(home, 0, "12.50", LEAST_ORDERS)
+    land(home.lake, **whole("1", 1, TWELVE))
+    home.publish()
+    orders(home, 100, "1250", LEAST_ORDERS)
+    land(home.lake, [order("2", 2, TWELVE, row_count=3)])
+    assert held_back(home.publish()) == (
+        "brightpearl.acme is held back: 20 orders changed their amount by a factor of 10 or more,"
+        " or lost it (look at brightpearl:acme:1; if it is right, run"
+        " orderloom rebuild --accept-unlike-before brightpearl.acme);"
+        " tastyigniter.12 is held back: 1 orders lack some of their rows"
+    )
 
 
 @pytest.mark.parametrize(

@@ -104,14 +104,14 @@ def test_a_replaced_account_is_published_anew(home: Home) -> None:
     home.publish()
     for name, records in whole("1", 1, order_status="completed").items():
         home.lake.replace_account(name, ACME, [table(name, records)], stage="x", batch=2)
-    kept = contents(home.publish(accept_unlike_before=True).path)
+    kept = contents(home.publish(accept_unlike_before=frozenset({ACME})).path)
     assert home.rows("SELECT order_key, order_status FROM orders ORDER BY 1") == [
         ("brightpearl:acme:1", "completed"),
         ("tastyigniter:12:1", "open"),
     ]
     assert kept == contents(home.publish(rebuild=True).path)
     home.lake.replace_account("orders", ACME, [], stage="x", batch=2)
-    home.publish(accept_unlike_before=True)
+    home.publish(accept_unlike_before=frozenset({ACME}))
     assert home.rows("SELECT order_key FROM orders") == [("tastyigniter:12:1",)]
 
 

@@ -6,12 +6,13 @@ import base64
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from dagster import AssetCheckEvaluation
 
 from assets import charts, previews, source_checks, telling, telling_marts
@@ -19,6 +20,8 @@ from assets.checks import specs
 from assets.marts import MARTS
 from assets.publish import TABLES
 from assets.workshop import Workshop
+from pipelines import troubles
+from pipelines.cli import main
 from pipelines.commands import exit_code
 from pipelines.running import Ran, Runner
 from resources.warehouse import Mart
@@ -249,7 +252,7 @@ def test_a_run_that_normalised_nothing_repeats_the_last_word(scene: Scene) -> No
 
 
 def test_a_version_that_does_not_hold_is_told_with_exit_code_one(scene: Scene) -> None:
-    """The last test of this home: what is wrong stays in its lake."""
+    """What is wrong stays in this home's lake until the next test."""
     own = (SOURCE, NAME)
     before = scene.workshop.warehouse.row_counts()["orders"]
     wrong = canonical_rows.table("orders", [order("odd", 10**6, own, row_count=3)])
@@ -264,6 +267,32 @@ def test_a_version_that_does_not_hold_is_told_with_exit_code_one(scene: Scene) -
     assert told.check_name == "every_order_has_its_rows"
     assert told.description == "1 orders lack some of their rows (held back): tastyigniter.bakery"
     assert scene.workshop.warehouse.row_counts()["orders"] == before
+
+
+def test_an_account_that_is_held_back_is_in_trouble_until_it_is_mended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goes on from the test before. A publication that changes nothing notes nothing."""
+    ledger, now = scene.workshop.ledger, datetime.now(UTC)
+    error = "new versions are held back: 1 orders lack some of their rows"
+    scene.runner.publish()
+    (noted,) = ledger.runs(kind="publish")
+    assert (noted["account"], noted["outcome"], noted["error"]) == (ACCOUNT, "failed", error)
+    (trouble,) = (each for each in troubles.of_accounts(scene.workshop, now) if each.error == error)
+    assert (trouble.key, trouble.kind) == (f"{ACCOUNT}/publish", "failing")
+    monkeypatch.setenv("ORDERLOOM_HOME", str(scene.workshop.places.home))
+    monkeypatch.setenv("ORDERLOOM_ACCOUNTS", str(scene.workshop.places.accounts))
+    shown = CliRunner().invoke(main, ["status"])
+    assert (shown.exit_code, "held back" in shown.stdout) == (1, True), shown.output
+    mended = canonical_rows.table("orders", [order("odd", 10**6 + 1, (SOURCE, NAME), row_count=0)])
+    assert scene.workshop.lake.append("orders", mended, stage="odd", batch=2)
+    assert scene.runner.publish().metadata
+    assert [each["outcome"] for each in ledger.runs(kind="publish")] == ["succeeded", "failed"]
+    assert not scene.runner.publish().metadata, "what is noted makes no new file"
+    assert len(ledger.runs(kind="publish")) == 2
+    left = {each.key for each in troubles.of_accounts(scene.workshop, now)}
+    assert f"{ACCOUNT}/publish" not in left
+    assert "held back" not in CliRunner().invoke(main, ["status"]).stdout
 
 
 @pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
