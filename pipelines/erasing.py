@@ -138,7 +138,7 @@ def _show(found: Found, begun: Erasure | None) -> None:
         )
     for account, count in sorted(found.doubtful.items()):
         console.out.print(
-            f"{account}: {count:,} orders bear the same customer id with another name and address; "
+            f"{account}: {count:,} orders bear the same customer id with another name or address; "
             "they stay, unless you erase by --customer-id"
         )
     if begun is not None:
