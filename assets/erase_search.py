@@ -11,6 +11,7 @@ none of them, and such orders are counted and left alone.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -176,7 +177,7 @@ class Search:
         shared: set[str] = set()
         for own in self._lake.accounts("raw"):
             mine = found.orders.get(".".join(own), {})
-            for key, body in self._bodies(own, values - shared):
+            for key, body in self._bodies(own, {normal_name(each) for each in values - shared}):
                 if key in mine:
                     continue
                 texts = {leaf.value for leaf in leaves(body, own[0]) or () if leaf.is_text}
@@ -192,19 +193,26 @@ class Search:
             self._lake.read(connection, "raw", account=own).create_view("raw")
             reader = connection.execute(
                 "SELECT order_key, body FROM raw WHERE body IS NOT NULL AND "
-                f"({' OR '.join([_MAY_HOLD] * len(texts))}) ORDER BY landing_seq",
+                f"({' OR '.join([_MAY_FOLD, *[_HOLDS] * len(texts)])}) ORDER BY landing_seq",
                 [_longest_word(text) for text in sorted(texts)],
             )
             while rows := reader.fetchmany(AT_ONCE):
                 yield from rows
 
 
-_MAY_HOLD = r"(contains(lower(body), ?) OR contains(body, '\u'))"
+_HOLDS = "contains(replace(lower(body), 'ß', 'ss'), ?)"
+_MAY_FOLD = r"(contains(body, '\u') OR regexp_matches(body, '[İŉſǰẖ-ẚ\x{212A}ﬀ-ﬆ]'))"
+"""Written with escapes, or with a letter, rare but for ß, that becomes ASCII in a normal form."""
+_UNBROKEN = re.compile(r'[^\s/"\\\x00-\x1f]+')
+"""What JSON writes as it is, between characters before which it may write a backslash."""
 
 
 def _longest_word(text: str) -> str:
-    """What a body that holds the text contains in small letters, if it writes no escapes."""
-    found = [each for each in text.casefold().split() if each.isascii()]
+    """What a body that holds a text of this normal form contains in small letters.
+
+    Empty, so in every body, where no word of it is ASCII: others may be written in several ways.
+    """
+    found = [each for each in _UNBROKEN.findall(text.lower()) if each.isascii()]
     return max(found, key=len, default="")
 
 

@@ -53,7 +53,7 @@ def find(tmp_path: Path, ledger: Ledger) -> Callable[..., Found]:
                 "landing_seq": number,
                 "kind": "read",
                 "endpoint": "/order",
-                "body": json.dumps({"id": number} | each, ensure_ascii=False),
+                "body": json.dumps({"id": number} | each, ensure_ascii=False).replace("/", "\\/"),
                 "content_hash": str(number),
                 "fetched_at": MOMENT,
                 "first_seen_at": MOMENT,
@@ -118,3 +118,41 @@ def test_who_received_a_present_does_not_make_a_stranger(find: Callable[..., Fou
     found = find(Person("email", ANN), gift, order("", "", 7))
     assert set(found.orders[ACCOUNT]) == {key(1), key(2)}
     assert found.doubtful == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("Weiß", "Weiß"),
+        ("Hans Weiss", "HANS WEIẞ"),
+        ("Jörg Strauß", "Jörg Strauss"),
+        ("Ann Fi\u017fcher-Af\ufb02eck", "Ann Fischer Affleck"),
+        ("Ann Fischer-Affleck", "Ann Fi\u017fcher A\ufb04eck"),
+    ],
+)
+def test_a_name_is_found_whatever_becomes_of_its_letters(
+    find: Callable[..., Found], asked: str, written: str
+) -> None:
+    found = find(Person("name", asked), order("", written), order("", "Bob Other"))
+    assert found.orders == {ACCOUNT: {key(1): "customer"}}
+
+
+@pytest.mark.parametrize("asked", ["gross@weiß.de", "Gross@Weiss.de", "groß@weiss.de"])
+def test_an_address_is_found_whatever_becomes_of_its_letters(
+    find: Callable[..., Found], asked: str
+) -> None:
+    found = find(Person("email", asked), order("Groß@weiß.de", "Ann"), order(ANN, "Ann"))
+    assert found.orders == {ACCOUNT: {key(1): "customer"}}
+
+
+def test_what_json_escapes_is_found(find: Callable[..., Found]) -> None:
+    mine = {"parties": {"customer": {"contactId": "SHOP/7"}}}
+    found = find(Person("customer_id", "SHOP/7", ACCOUNT), mine, order(ANN, "Ann"))
+    assert found.orders == {ACCOUNT: {key(1): "customer"}}
+
+
+def test_a_value_is_shared_however_others_write_it(find: Callable[..., Found]) -> None:
+    mine = order(ANN, "Ann Weiß-Example")
+    found = find(Person("email", ANN), mine, order("w@example.com", "ANN/WEISS, EXAMPLE"))
+    assert found.shared == 1
+    assert found.values == {ANN}
