@@ -29,12 +29,13 @@ from assets.landing import PATIENCE, content_hash
 from assets.marts import MARTS
 from assets.normalise import LEASE as NORMALISE
 from assets.normalise import rewriting
+from assets.persons import CUSTOMER_ID
 from assets.push import PUSH
 from assets.reference import reference
 from assets.sources import source as source_of
 from assets.workshop import Workshop
 from resources.accounts import Account
-from resources.erasures import LEFT, PROVEN, Erasure
+from resources.erasures import BEGUN, LEFT, PROVEN, UNPROVEN, Erasure
 from resources.errors import WarehouseError
 from resources.lake import AccountKey
 from resources.proof import Finding, Proof, search
@@ -45,6 +46,7 @@ from schemas.keys import NAMELESS, nameless_key, order_key
 
 CHUNK = 2000
 """Raw records read or written at once; bounds memory."""
+NOTHING_SOUGHT = "no value of the person is known any more, no file was searched"
 LOGS = frozenset({".log", ".err", ".out", ".txt"})
 
 
@@ -86,7 +88,10 @@ class Eraser:
         return begun
 
     def carry_out(self, erasure: Erasure, values: Collection[str]) -> Proof | None:
-        """Do all of it. Without the person's values nothing is proven, and it stays begun."""
+        """Do all of it. Without the person's values nothing is proven, and it stays begun.
+
+        By customer id it ends unproven then: from the id alone no values are known a second time.
+        """
         accounts = self._workshop.accounts
         for key in erasure.accounts:
             account = accounts.get(key)
@@ -99,6 +104,8 @@ class Eraser:
         for table in LAKE:
             self._purge(table)
         if not values:
+            if erasure.asked_by == CUSTOMER_ID and erasure.state == BEGUN:
+                self._ledger.erasures.end(erasure.erasure_id, UNPROVEN, NOTHING_SOUGHT)
             return None
         proof = self._prove(values)
         state = PROVEN if proof.is_clean else LEFT

@@ -4,12 +4,14 @@ Belongs here: which orders are the person's, by what else the person is known, a
 doubt. Does not belong here: erasing (`assets/erase.py`), proving (`resources/proof.py`).
 
 From an e-mail address the person's customer ids are learned, and from these further orders, once:
-those that bear the id with no other address, or under the same name. Orders under the same id with
-another address and another name are counted and left alone.
+those that bear the id under the same name, or with neither name nor address. Where an order bears
+the id under another name, or another address alone, several persons go by the id: it counts for
+none of them, and such orders are counted and left alone.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from assets.blanking import leaves
-from assets.erased import Blanked, Erased
+from assets.erased import WHOLE, Blanked, Erased
 from assets.persons import CUSTOMER_ID, EMAIL, NAME, Party, normal_email, normal_name, parties
 from resources.erasures import EVERYWHERE, ORDER, PHRASE, Erasures, Mark
 from resources.lake import AccountKey, Lake
@@ -72,7 +74,7 @@ class Found:
     shared: int = 0
     """How many of the values others' orders hold as well: of these some may be left."""
     doubtful: Counter[str] = field(default_factory=Counter)
-    """Account -> orders under the person's customer id with another address and name."""
+    """Account -> orders under the person's customer id that are, or may be, somebody else's."""
 
     @property
     def accounts(self) -> list[str]:
@@ -92,10 +94,10 @@ class Search:
         found = Found(person, [self._mark(person.kind, person.account, person.normal)])
         known = self._look(found, {person.normal})
         if person.kind == EMAIL:
-            further = self._ids(found, known)
-            if further:
+            ids, further = self._ids(found, known)
+            if ids:
                 found.marks += [self._mark(EMAIL, EVERYWHERE, each) for each in sorted(further)]
-                known = self._look(found, {person.normal, *further})
+                known = self._look(found, {person.normal, *further, *ids})
         self._conclude(found, known)
         return found
 
@@ -124,8 +126,9 @@ class Search:
                     _count(found, account, key, blanked)
         return present
 
-    def _ids(self, found: Found, known: dict[str, list[Party]]) -> set[str]:
-        """Learn the person's customer ids; further addresses of theirs. Adds marks of the ids."""
+    def _ids(self, found: Found, known: dict[str, list[Party]]) -> tuple[set[str], set[str]]:
+        """Learn and mark the person's customer ids; these, and further addresses of theirs."""
+        learned: set[str] = set()
         further: set[str] = set()
         for account, present in known.items():
             source, _, name = account.partition(".")
@@ -136,14 +139,16 @@ class Search:
                 strangers = {
                     key
                     for key, party in bearers
-                    if party.email not in ("", found.person.normal) and not party.names & names
+                    if found.orders[account].get(key) != WHOLE
+                    and _is_stranger(party, found.person.normal, names)
                 }
                 if strangers:
                     found.doubtful[account] += len(strangers)
                     continue
                 found.marks.append(self._mark(CUSTOMER_ID, account, customer_id))
+                learned.add(customer_id)
                 further |= {party.email for _, party in bearers}
-        return further - {"", found.person.normal}
+        return learned, further - {"", found.person.normal}
 
     def _bearers(self, own: AccountKey, customer_id: str) -> Iterator[tuple[str, Party]]:
         """The parties under a customer id, with their orders' keys."""
@@ -172,7 +177,7 @@ class Search:
         shared: set[str] = set()
         for own in self._lake.accounts("raw"):
             mine = found.orders.get(".".join(own), {})
-            for key, body in self._bodies(own, values - shared):
+            for key, body in self._bodies(own, {normal_name(each) for each in values - shared}):
                 if key in mine:
                     continue
                 texts = {leaf.value for leaf in leaves(body, own[0]) or () if leaf.is_text}
@@ -188,20 +193,34 @@ class Search:
             self._lake.read(connection, "raw", account=own).create_view("raw")
             reader = connection.execute(
                 "SELECT order_key, body FROM raw WHERE body IS NOT NULL AND "
-                f"({' OR '.join([_MAY_HOLD] * len(texts))}) ORDER BY landing_seq",
+                f"({' OR '.join([_MAY_FOLD, *[_HOLDS] * len(texts)])}) ORDER BY landing_seq",
                 [_longest_word(text) for text in sorted(texts)],
             )
             while rows := reader.fetchmany(AT_ONCE):
                 yield from rows
 
 
-_MAY_HOLD = r"(contains(lower(body), ?) OR contains(body, '\u'))"
+_HOLDS = "contains(replace(lower(body), 'ß', 'ss'), ?)"
+_MAY_FOLD = r"(contains(body, '\u') OR regexp_matches(body, '[İŉſǰẖ-ẚ\x{212A}ﬀ-ﬆ]'))"
+"""Written with escapes, or with a letter, rare but for ß, that becomes ASCII in a normal form."""
+_UNBROKEN = re.compile(r'[^\s/"\\\x00-\x1f]+')
+"""What JSON writes as it is, between characters before which it may write a backslash."""
 
 
 def _longest_word(text: str) -> str:
-    """What a body that holds the text contains in small letters, if it writes no escapes."""
-    found = [each for each in text.casefold().split() if each.isascii()]
+    """What a body that holds a text of this normal form contains in small letters.
+
+    Empty, so in every body, where no word of it is ASCII: others may be written in several ways.
+    """
+    found = [each for each in _UNBROKEN.findall(text.lower()) if each.isascii()]
     return max(found, key=len, default="")
+
+
+def _is_stranger(party: Party, email: str, names: set[str]) -> bool:
+    """Whether a party under the id of who has this address and these names may be another."""
+    if party.email == email or party.names & names:
+        return False
+    return bool(party.email or party.names)
 
 
 def _count(found: Found, account: str, key: str, blanked: Blanked) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from assets.erase import Eraser, told
+from assets.erase import NOTHING_SOUGHT, Eraser, told
 from assets.erase_search import Found, Person, Search
 from assets.persons import CUSTOMER_ID, EMAIL, NAME
 from assets.workshop import Workshop
@@ -19,7 +19,7 @@ from pipelines import console
 from pipelines.commands import exit_code, tell
 from pipelines.running import Runner
 from resources import redaction
-from resources.erasures import BEGUN, EVERYWHERE, Erasure
+from resources.erasures import BEGUN, EVERYWHERE, UNPROVEN, Erasure
 from resources.errors import ConfigurationError
 from resources.proof import Proof
 
@@ -55,6 +55,12 @@ def erase(
         console.out.print("Nothing was erased. Erase it: the same command with --yes")
         workshop.close()
         return 0
+    if begun is None and not found.accounts:
+        raise ConfigurationError(
+            "no order tells of the person: nothing was erased, and nothing noted",
+            f"--{person.kind.replace('_', '-')}",
+            "check the value; the same command without --yes searches every file",
+        )
     if len(found.emails) > 1 and person.kind == NAME and not namesakes:
         raise ConfigurationError(
             f"{len(found.emails)} e-mail addresses go by this name, perhaps as many persons",
@@ -138,15 +144,30 @@ def _show(found: Found, begun: Erasure | None) -> None:
         )
     for account, count in sorted(found.doubtful.items()):
         console.out.print(
-            f"{account}: {count:,} orders bear the same customer id with another name and address; "
+            f"{account}: {count:,} orders bear the same customer id with another name or address; "
             "they stay, unless you erase by --customer-id"
         )
     if begun is not None:
-        console.out.print(f"erasure {begun.erasure_id} was begun and not finished")
+        console.out.print(_begun(begun, found), soft_wrap=True)
+
+
+def _begun(begun: Erasure, found: Found) -> str:
+    """That it is unfinished, and how much of a proof can still be had."""
+    sought = [] if found.person.kind == CUSTOMER_ID else ["the value given"]
+    if others := len(found.values) - len(sought):
+        sought.append(f"{others:,} values that orders still hold")
+    return (
+        f"erasure {begun.erasure_id} was begun and not finished. What it has blanked is not known "
+        f"any more: the search afterwards is for {' and '.join(sought) or 'nothing'}, and no more"
+    )
 
 
 def _nothing(workshop: Workshop, found: Found) -> int:
     """No order names the person: look whether anything else does."""
+    if not found.values:
+        workshop.close()
+        console.complain(f"No order tells of the person: {NOTHING_SOUGHT}")
+        return 1
     proof = Eraser(workshop).prove(found.values)
     workshop.close()
     console.out.print(f"No order tells of the person. {told(proof)}")
@@ -163,13 +184,22 @@ def _carry_out(workshop: Workshop, found: Found, digests: Sequence[str]) -> int:
         ran = [runner.erase(erasure.erasure_id)]
         tell(ran)
         if workshop.proof is None:
-            return exit_code(ran)
+            _tell_unproven(workshop, erasure.erasure_id)
+            return max(exit_code(ran), 1)
         proof = workshop.proof
     for line in _counted(erasure):
         console.out.print(line)
     console.out.print(told(proof))
     console.out.print(STAYS, soft_wrap=True)
     return max(exit_code(ran), _places(proof))
+
+
+def _tell_unproven(workshop: Workshop, erasure_id: str) -> None:
+    ended = workshop.ledger.erasures.get(erasure_id)
+    if ended is not None and ended.state == UNPROVEN:
+        console.complain(f"carried out and not proven: {NOTHING_SOUGHT}")
+    else:
+        console.complain("unfinished: repeat the command; what is blanked already is not searched")
 
 
 def _counted(erasure: Erasure) -> list[str]:

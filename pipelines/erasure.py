@@ -34,7 +34,7 @@ def erase_op(
             raise LedgerError("no such erasure", config.erasure, "see `orderloom erase --list`")
         proof = Eraser(workshop).carry_out(erasure, workshop.sought)
         if proof is None:
-            context.log.info("%s: carried out, not proven: repeat the command", config.erasure)
+            context.log.info("%s: carried out, not proven", config.erasure)
         else:
             workshop.proof = proof
             context.log.info("%s: %s", config.erasure, told(proof))

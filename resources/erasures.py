@@ -29,6 +29,8 @@ PROVEN = "proven"
 """Done, and nothing was found afterwards."""
 LEFT = "left"
 """Done, and something was found afterwards."""
+UNPROVEN = "unproven"
+"""Done, and nothing was searched afterwards: no value of the person was known any more."""
 RELEASED = "released"
 """What the person orders anew is kept again; what was erased stays so."""
 
@@ -120,7 +122,7 @@ class Erasures:
 
     def release(self, erasure_id: str) -> bool:
         """Let what the person orders anew be kept again; False if there is no such erasure."""
-        wanted = _named(erasure_id) & erasures.c.state.in_((PROVEN, LEFT))
+        wanted = _named(erasure_id) & erasures.c.state.in_((PROVEN, LEFT, UNPROVEN))
         values = {"state": RELEASED, "released_at": self._now()}
         with self._store.writing(durable=True) as connection:
             return connection.execute(update(erasures).where(wanted).values(**values)).rowcount == 1
