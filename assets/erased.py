@@ -6,8 +6,9 @@ landed (`assets/erase.py`), the ledger's rows (`resources/erasures.py`).
 
 Of an order whose customer was erased everything goes that its customer said of themselves, in
 whatever role, and every text of which nobody has written down what it is. Of other parties only the
-one who was erased goes. Any other text goes where it names the person: by an e-mail address in
-every order, by name, telephone number or address in the person's own ones.
+one who was erased goes. Any other text goes where it holds an e-mail address of theirs, in every
+order. Free texts, and those that nobody has written down, go as well where they name the person by
+name, telephone number or address, in the person's own orders.
 """
 
 from __future__ import annotations
@@ -146,21 +147,26 @@ class Erased:
             if (
                 (is_whole and not leaf.is_known)
                 or (is_open and spoken.intersection(words(leaf.value)))
-                or (leaf.is_text and self._names_somebody(leaf.value, erasures))
+                or (leaf.is_text and self._holds_email(leaf.value, erasures))
+                or (leaf.is_text and is_open and self._holds_phrase(leaf.value, erasures))
             ):
                 wanted.append(leaf)
         return wanted
 
-    def _names_somebody(self, text: str, own: dict[str, str]) -> bool:
-        if "@" in text and any(self._who(EMAIL, EVERYWHERE, each, own) for each in emails_in(text)):
-            return True
+    def _holds_email(self, text: str, own: dict[str, str]) -> bool:
+        return "@" in text and any(
+            self._who(EMAIL, EVERYWHERE, each, own) for each in emails_in(text)
+        )
+
+    def _holds_phrase(self, text: str, own: dict[str, str]) -> bool:
+        """Whether it has a name, telephone number or line of an address of who is erased here."""
         return bool(own) and any(
             self._who(PHRASE, EVERYWHERE, each, own) & own.keys() for each in phrases_in(text)
         )
 
     def _unreadable(self, body: str, own: dict[str, str]) -> Blanked | None:
         """A body that is no JSON goes as a whole."""
-        if body == UNREADABLE or not (own or self._names_somebody(body, own)):
+        if body == UNREADABLE or not (own or self._holds_email(body, own)):
             return None
         return Blanked(UNREADABLE, 1)
 

@@ -23,6 +23,8 @@ MOST_WORDS = 6
 """A name, or a line of an address, of more words is not looked for in other texts."""
 _LEAST_LETTERS = 3
 _LEAST_DIGITS = 7
+_LEAST_DIFFERENT = 3
+"""Different digits of a telephone number."""
 _LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+\Z")
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LONGEST_LOCAL = 64
@@ -66,7 +68,7 @@ class Party:
             if " " in (line := normal_name(self.values.get(column, ""))):
                 yield line
         for column in _TELEPHONES:
-            if len(number := digits(self.values.get(column, ""))) >= _LEAST_DIGITS:
+            if _is_telephone(number := digits(self.values.get(column, ""))):
                 yield number
 
     def words(self) -> set[str]:
@@ -129,5 +131,10 @@ def phrases_in(text: str) -> Iterator[str]:
             phrase = " ".join(found[start:end])
             if end - start > 1:
                 yield phrase
-            if len(number := digits(phrase)) >= _LEAST_DIGITS:
+            if _is_telephone(number := digits(phrase)):
                 yield number
+
+
+def _is_telephone(number: str) -> bool:
+    """Whether digits name somebody: `0000000000`, put where none is known, names everybody."""
+    return len(number) >= _LEAST_DIGITS and len(set(number)) >= _LEAST_DIFFERENT
