@@ -27,6 +27,7 @@ _LEAST_DIFFERENT = 3
 """Different digits of a telephone number."""
 _LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+\Z")
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+_JOINED = re.compile(r"\w[.+-]\Z|_\Z")
 _LONGEST_LOCAL = 64
 """Characters before the @ of an address (RFC 5321)."""
 _WORD = re.compile(r"\w+")
@@ -110,8 +111,11 @@ def digits(text: str) -> str:
     return "".join(each for each in text if each.isdecimal())
 
 
-def emails_in(text: str) -> Iterator[str]:
-    """What may be e-mail addresses in a text, also where something stands right before one."""
+def emails_in(text: str, *, are_whole: bool = False) -> Iterator[str]:
+    """What may be e-mail addresses in a text, also where something stands right before one.
+
+    If they `are_whole`, nothing of an address is another: `mary.ann@` is not `ann@`.
+    """
     for at in re.finditer("@", text):
         before = _LOCAL.search(text, max(0, at.start() - _LONGEST_LOCAL), at.start())
         after = _DOMAIN.match(text, at.end())
@@ -119,7 +123,8 @@ def emails_in(text: str) -> Iterator[str]:
             continue
         local, domain = normal_email(before[0]), normal_email(after[0])
         for start in range(len(local)):
-            if start == 0 or not local[start - 1].isalnum():
+            is_joined = are_whole and _JOINED.search(local, 0, start) is not None
+            if start == 0 or not (local[start - 1].isalnum() or is_joined):
                 yield f"{local[start:]}@{domain}"
 
 

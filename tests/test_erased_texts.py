@@ -75,3 +75,40 @@ def test_a_phrase_is_looked_for_in_open_texts_alone(ledger: Ledger) -> None:
 )
 def test_what_stands_for_no_telephone_number_is_none(number: str, phrases: list[str]) -> None:
     assert list(Party("customer", {"telephone": number}, []).phrases()) == phrases
+
+
+def test_an_address_goes_out_of_what_others_say_of_themselves(ledger: Ledger) -> None:
+    body = brightpearl(email=f"Ann <{ANN}>", companyName=f"c/o {ANN.upper()}", addressLine1="Mill")
+    body["parties"]["supplier"] = {"email": f"x{ANN}", "addressFullName": "Sam Supplier"}
+    left = after(ledger, "brightpearl", json.dumps(body))
+    assert left is not None
+    customer = {"email": "", "companyName": "", "addressLine1": "Mill"}
+    assert left == body | {"parties": body["parties"] | {"customer": customer}}
+    meal = body_of("tastyigniter") | {"comment": f"please tell {ANN}"}
+    assert after(ledger, "tastyigniter", json.dumps(meal)) == meal | {"comment": ""}
+
+
+def test_the_orders_own_id_stays(ledger: Ledger) -> None:
+    body = {"registration": {"external_id": ANN, "customer": {"fullname": f"Bob, {ANN}"}}}
+    expected = {"registration": {"external_id": ANN, "customer": {"fullname": ""}}}
+    assert after(ledger, "feedback_company", json.dumps(body)) == expected
+
+
+@pytest.mark.parametrize("joined", ["mary.", "mary-", "mary_", "m+", "jo"])
+def test_an_address_that_ends_like_it_is_somebody_elses(joined: str, ledger: Ledger) -> None:
+    body = brightpearl(email=f"{joined}{ANN}", companyName=f"c/o <{joined}{ANN}>")
+    body["customFields"] = {"PCF_NOTE": f"or {ANN}"}
+    left = after(ledger, "brightpearl", json.dumps(body))
+    assert left == body | {"customFields": {"PCF_NOTE": ""}}
+    body["parties"] = {"customer": {"companyName": f"mail=-{ANN}"}}
+    assert after(ledger, "brightpearl", json.dumps(body))["parties"]["customer"] == {
+        "companyName": ""
+    }
+
+
+@pytest.mark.parametrize("before", ["\n", "\r\n", "\t", "/", '"', "\\"])
+def test_an_address_is_seen_behind_an_escape(before: str, ledger: Ledger) -> None:
+    body = brightpearl(email="bob@example.com")
+    body["customFields"] = {"PCF_NOTE": f"Contact:{before}{ANN}"}
+    left = after(ledger, "brightpearl", json.dumps(body).replace("/", r"\/"))
+    assert left == body | {"customFields": {"PCF_NOTE": ""}}
