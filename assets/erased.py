@@ -6,8 +6,10 @@ landed (`assets/erase.py`), the ledger's rows (`resources/erasures.py`).
 
 Of an order whose customer was erased everything goes that its customer said of themselves, in
 whatever role, and every text of which nobody has written down what it is. Of other parties only the
-one who was erased goes. Any other text goes where it names the person: by an e-mail address in
-every order, by name, telephone number or address in the person's own ones.
+one who was erased goes. Any other text goes where it holds an e-mail address of theirs, in every
+order, also among what others say of themselves. Free texts, and those that nobody has written
+down, go as well where they name the person by name, telephone number or address, in the person's
+own orders.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from assets.persons import (
     words,
 )
 from resources.erasures import EVERYWHERE, ORDER, PHRASE, Erasures, Mark
-from schemas.personal import CUSTOMER, IDENTIFIED, TEXT
+from schemas.personal import CUSTOMER, IDENTIFIED, KEY, TEXT
 
 WHOLE = "customer"
 """Detail of an order's mark: its customer was erased, whoever the later versions name."""
@@ -112,7 +114,7 @@ class Erased:
         """Whether an order of nobody known may still be an erased person's."""
         if not self._kinds:
             return False
-        if self._kinds != {EMAIL} or "\\u" in body:
+        if self._kinds != {EMAIL} or "\\" in body:  # an escape may look like part of an address
             return True
         return any(self._who(EMAIL, EVERYWHERE, each, {}) for each in set(emails_in(body)))
 
@@ -138,29 +140,39 @@ class Erased:
         """What is written elsewhere in the order and names an erased person."""
         erasures = dict.fromkeys(own, "")
         spoken = {word for party in gone for word in party.words()}
+        told = {leaf for party in gone for leaf in party.leaves}
         wanted = []
         for leaf in found:
-            if leaf.field.role not in ("", TEXT):
+            if leaf in told or leaf.field.role == KEY:
                 continue
             is_open = not leaf.is_known or leaf.field.role == TEXT
             if (
                 (is_whole and not leaf.is_known)
                 or (is_open and spoken.intersection(words(leaf.value)))
-                or (leaf.is_text and self._names_somebody(leaf.value, erasures))
+                or (leaf.is_text and self._holds_email(leaf, erasures))
+                or (leaf.is_text and is_open and self._holds_phrase(leaf.value, erasures))
             ):
                 wanted.append(leaf)
         return wanted
 
-    def _names_somebody(self, text: str, own: dict[str, str]) -> bool:
-        if "@" in text and any(self._who(EMAIL, EVERYWHERE, each, own) for each in emails_in(text)):
-            return True
+    def _holds_email(self, leaf: Leaf, own: dict[str, str]) -> bool:
+        """Whether it has an address of somebody erased, and is not an address of somebody else."""
+        is_of_others = leaf.field.role not in ("", TEXT)
+        return "@" in leaf.value and any(
+            self._who(EMAIL, EVERYWHERE, each, own)
+            for each in emails_in(leaf.value, are_whole=is_of_others)
+        )
+
+    def _holds_phrase(self, text: str, own: dict[str, str]) -> bool:
+        """Whether it has a name, telephone number or line of an address of who is erased here."""
         return bool(own) and any(
             self._who(PHRASE, EVERYWHERE, each, own) & own.keys() for each in phrases_in(text)
         )
 
     def _unreadable(self, body: str, own: dict[str, str]) -> Blanked | None:
         """A body that is no JSON goes as a whole."""
-        if body == UNREADABLE or not (own or self._names_somebody(body, own)):
+        named = (self._who(EMAIL, EVERYWHERE, each, own) for each in emails_in(body))
+        if body == UNREADABLE or not (own or any(named)):
             return None
         return Blanked(UNREADABLE, 1)
 

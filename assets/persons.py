@@ -23,8 +23,11 @@ MOST_WORDS = 6
 """A name, or a line of an address, of more words is not looked for in other texts."""
 _LEAST_LETTERS = 3
 _LEAST_DIGITS = 7
+_LEAST_DIFFERENT = 3
+"""Different digits of a telephone number."""
 _LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+\Z")
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+_JOINED = re.compile(r"\w[.+-]\Z|_\Z")
 _LONGEST_LOCAL = 64
 """Characters before the @ of an address (RFC 5321)."""
 _WORD = re.compile(r"\w+")
@@ -66,7 +69,7 @@ class Party:
             if " " in (line := normal_name(self.values.get(column, ""))):
                 yield line
         for column in _TELEPHONES:
-            if len(number := digits(self.values.get(column, ""))) >= _LEAST_DIGITS:
+            if _is_telephone(number := digits(self.values.get(column, ""))):
                 yield number
 
     def words(self) -> set[str]:
@@ -108,8 +111,11 @@ def digits(text: str) -> str:
     return "".join(each for each in text if each.isdecimal())
 
 
-def emails_in(text: str) -> Iterator[str]:
-    """What may be e-mail addresses in a text, also where something stands right before one."""
+def emails_in(text: str, *, are_whole: bool = False) -> Iterator[str]:
+    """What may be e-mail addresses in a text, also where something stands right before one.
+
+    If they `are_whole`, nothing of an address is another: `mary.ann@` is not `ann@`.
+    """
     for at in re.finditer("@", text):
         before = _LOCAL.search(text, max(0, at.start() - _LONGEST_LOCAL), at.start())
         after = _DOMAIN.match(text, at.end())
@@ -117,7 +123,8 @@ def emails_in(text: str) -> Iterator[str]:
             continue
         local, domain = normal_email(before[0]), normal_email(after[0])
         for start in range(len(local)):
-            if start == 0 or not local[start - 1].isalnum():
+            is_joined = are_whole and _JOINED.search(local, 0, start) is not None
+            if start == 0 or not (local[start - 1].isalnum() or is_joined):
                 yield f"{local[start:]}@{domain}"
 
 
@@ -129,5 +136,10 @@ def phrases_in(text: str) -> Iterator[str]:
             phrase = " ".join(found[start:end])
             if end - start > 1:
                 yield phrase
-            if len(number := digits(phrase)) >= _LEAST_DIGITS:
+            if _is_telephone(number := digits(phrase)):
                 yield number
+
+
+def _is_telephone(number: str) -> bool:
+    """Whether digits name somebody: `0000000000`, put where none is known, names everybody."""
+    return len(number) >= _LEAST_DIGITS and len(set(number)) >= _LEAST_DIFFERENT

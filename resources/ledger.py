@@ -126,7 +126,7 @@ class Ledger:
         self._store.close()
 
     def rewrite(self, rewritten: Callable[[str], str]) -> int:
-        """Pass the texts of every record through a function; how many records it changed."""
+        """Pass the free texts of every record through a function; how many records it changed."""
         return self._store.rewrite(rewritten)
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ Portable SQL only: SQLite by default, PostgreSQL by URL.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -200,6 +201,9 @@ erasure_key = Table(
 )
 """The one key of those hashes."""
 
+_FREE_TEXTS = {runs: ("error", "warnings"), registrations: ("body", "response", "reason")}
+"""What may quote somebody by accident: nothing that is looked up, compared or counted."""
+
 
 class Store:
     """Connections to one ledger database. Thread safe; processes may share the database."""
@@ -234,16 +238,17 @@ class Store:
             yield connection.execution_options(**{_READING: True})
 
     def rewrite(self, rewritten: Callable[[str], str]) -> int:
-        """Pass the texts of every record through a function; how many records it changed."""
+        """Pass the free texts of every record through a function; how many records it changed.
+
+        A text that is JSON stays as it is where it would become none.
+        """
         changed = 0
-        for table in METADATA.sorted_tables:
-            texts = [c for c in table.columns if isinstance(c.type, Text) and not c.primary_key]
+        for table, names in _FREE_TEXTS.items():
             keys = list(table.primary_key.columns)
-            if not texts or not keys:
-                continue
+            texts = [table.columns[name] for name in names]
             with self.writing(durable=True) as connection:
                 for row in connection.execute(select(*keys, *texts)).mappings().all():
-                    new = {c.name: rewritten(row[c.name]) for c in texts if row[c.name]}
+                    new = {name: _rewritten(row[name], rewritten) for name in names}
                     if all(row[name] == text for name, text in new.items()):
                         continue
                     this = and_(*(key == row[key.name] for key in keys))
@@ -321,6 +326,21 @@ class Store:
                 f"ledger {self._where}",
                 "check that it can be reached, that its disk has room, and that it is a ledger",
             ) from None
+
+
+def _rewritten(text: str | None, rewritten: Callable[[str], str]) -> str | None:
+    if not text:
+        return text
+    new = rewritten(text)
+    return text if new != text and _is_json(text) and not _is_json(new) else new
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _parse(url: str) -> URL:

@@ -162,8 +162,16 @@ class Registrations:
         return list(self._read(select(table).where(wanted)))
 
     def blank(self, account: str, external_id: str, body: str) -> None:
-        """Put another body in the place of the one that was sent: its customer was erased."""
-        values = {"body": body, "body_hash": sha256(body.encode()).hexdigest()}
+        """Put another body in the place of the one that was sent: its customer was erased.
+
+        What was answered, and why it came to its state, is forgotten: either may quote them.
+        """
+        values = {
+            "body": body,
+            "body_hash": sha256(body.encode()).hexdigest(),
+            "response": None,
+            "reason": None,
+        }
         with self._store.writing(durable=True) as connection:
             connection.execute(update(table).where(_named(account, external_id)).values(**values))
 

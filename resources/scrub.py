@@ -21,17 +21,25 @@ from typing import Any
 
 STAR = "*"
 _BUSY_SECONDS = 30.0
+_AS_THEY_ARE = "surrogateescape"
+"""How bytes that are no UTF-8 are read: written again, they are the same."""
+_BEGIN = r"(?:(?<![^\W_])|(?<=\\[bfnrt])|(?<=\\u00[0-3][0-9a-f]))"
+"""No letter or digit before, but for those of a JSON escape of none."""
+_END = r"(?![^\W_])"
 
 
 class Scrubber:
-    """Replaces some values by stars, whatever their capitals, plain or with JSON's escapes."""
+    """Replaces some values by stars, whatever their capitals, plain or with JSON's escapes.
+
+    A value counts where it stands by itself: `ann@example.com` is not in `joann@example.com`.
+    """
 
     def __init__(self, values: Iterable[str]) -> None:
-        forms = {form for value in values if value for form in (value, json.dumps(value)[1:-1])}
+        told = {value.strip() for value in values} - {""}
+        forms = {form for value in told for form in (value, json.dumps(value)[1:-1])}
         longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.I)
-        told = (form.encode() for form in longest_first)
-        self._bytes = re.compile(b"|".join(map(re.escape, told)) or rb"(?!)", re.I)
+        any_of = "|".join(map(re.escape, longest_first)) or r"(?!)"
+        self._pattern = re.compile(rf"{_BEGIN}(?:{any_of}){_END}", re.I)
 
     def text(self, text: str) -> str:
         """The text with stars in the values' places."""
@@ -40,10 +48,10 @@ class Scrubber:
     def file(self, path: Path) -> bool:
         """Overwrite the values in a text file; whether there were any."""
         with path.open("r+b") as file:
-            found = list(self._bytes.finditer(file.read()))
-            for each in found:
-                file.seek(each.start())
-                file.write(STAR.encode() * len(each[0]))
+            found = self._places(file.read())
+            for start, length in found:
+                file.seek(start)
+                file.write(STAR.encode() * length)
         return bool(found)
 
     def database(self, path: Path) -> bool:
@@ -67,8 +75,22 @@ class Scrubber:
 
     def _scrubbed(self, value: Any) -> Any:
         if isinstance(value, bytes):
-            return self._bytes.sub(lambda found: STAR.encode() * len(found[0]), value)
+            rest = bytearray(value)
+            for start, length in self._places(value):
+                rest[start : start + length] = STAR.encode() * length
+            return bytes(rest)
         return self.text(value) if isinstance(value, str) else value
+
+    def _places(self, data: bytes) -> list[tuple[int, int]]:
+        """Where in bytes the values stand, and how many bytes each takes."""
+        text = data.decode(errors=_AS_THEY_ARE)
+        places, read, at = [], 0, 0
+        for found in self._pattern.finditer(text):
+            at += len(text[read : found.start()].encode(errors=_AS_THEY_ARE))
+            length = len(found[0].encode(errors=_AS_THEY_ARE))
+            places.append((at, length))
+            read, at = found.end(), at + length
+        return places
 
 
 def compact(path: Path) -> None:
