@@ -215,6 +215,7 @@ def test_query_explains_wrong_sql_and_missing_marts(orderloom: Command, box: San
     assert "DESCRIBE" in _one_line(wrong)
 
 
+@pytest.mark.nightly
 def test_rebuild_replay_and_compact_leave_the_same_answers(
     orderloom: Command, box: Sandbox
 ) -> None:

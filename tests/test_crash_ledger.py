@@ -69,7 +69,8 @@ def test_runs_from_before_a_restart_are_closed_after_a_day(url: str, tmp_path: P
 def test_a_ledger_from_before_that_table_gets_it(url: str, tmp_path: Path) -> None:
     Ledger(url).close()
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
-        connection.execute("DROP TABLE running")
+        for table in ("running", "erasures", "erasure_marks", "erasure_key"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE runs DROP COLUMN warnings")
         connection.execute("UPDATE ledger_version SET version = 5")
         connection.commit()

@@ -8,10 +8,11 @@ from typing import Any
 from canonical_rows import land
 from warehouse_home import Home, whole
 
+from tests.home import IS_NIGHTLY
 from tests.processes import finished, said, start
 
 ORDERS = 40
-RUNS = 20
+RUNS = 20 if IS_NIGHTLY else 10
 FEW_RUNS = 4
 
 READ = """

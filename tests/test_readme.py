@@ -170,7 +170,7 @@ def test_the_ui_comes_up_on_this_homes_runs(surroundings: dict[str, str], tmp_pa
     port = _free_port()
     with _staying(["ui", "--port", str(port)], surroundings, tmp_path):
         assert "dagster_version" in _answer(f"http://127.0.0.1:{port}/server_info").json()
-        query = "{runsOrError(limit: 9) {... on Runs {results {jobName status}}}}"
+        query = "{runsOrError(limit: 99) {... on Runs {results {jobName status}}}}"
         found = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=60)
         jobs = {run["jobName"] for run in found.json()["data"]["runsOrError"]["results"]}
         assert {"brightpearl_sync", "publish"} <= jobs

@@ -47,6 +47,9 @@ def spark(address: str, small_marts: Warehouse, tmp_path_factory: pytest.TempPat
     """A session of Sail that sees the published tables."""
     from pyspark.sql import SparkSession
 
+    main = sys.modules["__main__"]
+    if not hasattr(main, "__file__"):  # so it is in xdist's processes, which pyspark takes for its
+        main.__file__ = __file__  # own doctests, and looks for a Spark with a JVM
     session = SparkSession.builder.remote(address).getOrCreate()
     with small_marts.open() as con:
         show_tables(session, con, str(tmp_path_factory.mktemp("sail")))

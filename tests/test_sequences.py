@@ -219,9 +219,9 @@ class Sequence(RuleBasedStateMachine):
 
 
 PARTS: dict[str, tuple[tuple[str, ...], int, int]] = {
-    "brightpearl": (("brightpearl",), 2, 50),
-    "tastyigniter": (("tastyigniter",), 2, 50),
-    "efiling": (("efiling",), 2, 50),
+    "brightpearl": (("brightpearl",), 1, 50),
+    "tastyigniter": (("tastyigniter",), 1, 50),
+    "efiling": (("efiling",), 1, 50),
     "quotevine": (("quotevine",), 1, 40),
     "feedback_company": (("feedback_company",), 1, 40),
     "all": (tuple(ACCOUNT_NAMES), 1, 30),

@@ -21,7 +21,7 @@ KEY = "brightpearl.acme"
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    with open_sandbox() as sandbox:
+    with open_sandbox(most=600) as sandbox:
         yield sandbox
 
 
@@ -117,7 +117,7 @@ def test_a_load_cut_short_goes_on_from_its_last_batch(
 ) -> None:
     from assets.sources.brightpearl import Brightpearl
 
-    monkeypatch.setattr(Brightpearl, "batch_size", 400)
+    monkeypatch.setattr(Brightpearl, "batch_size", 150)
     landings = 0
 
     def cut(_: object) -> None:

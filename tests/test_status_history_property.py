@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from warehouse_home import ACCOUNTS, COUNT, Home, contents
 
+from tests.home import IS_NIGHTLY
+
 DIMENSION, SOURCE = "order_status", "source_status_code"
 CODES = [("open", "1"), ("open", "2"), ("processing", "3"), ("cancelled", None), ("problem", "9")]
 MOMENTS = st.integers(-5, 30)
@@ -140,7 +142,9 @@ def split(steps: list[dict[str, Any]], cuts: set[int]) -> Iterator[list[Any]]:
     yield batch
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=10 if IS_NIGHTLY else 5, deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(st.lists(STEP, min_size=1, max_size=40), st.sets(st.integers(1, 39), max_size=3), MOMENTS)
 def test_any_versions_in_any_publications(
     steps: list[dict[str, Any]], cuts: set[int], minute: int
