@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 
 from assets.erase_search import Found
 from assets.erased import Erased
+from assets.holding_back import note
 from assets.known import landing_stage
 from assets.landing import LEASE as LANDING
 from assets.landing import PATIENCE, content_hash
@@ -100,7 +101,7 @@ class Eraser:
         for account in accounts:
             if PUSH in source_of(account.source).ways:
                 self._blank_registrations(account)
-        self._publish()
+        self._publish(erasure.erasure_id)
         for table in LAKE:
             self._purge(table)
         if not values:
@@ -195,19 +196,22 @@ class Eraser:
                 if found is not None and found.fields:
                     registrations.blank(account.key, each.external_id, found.body)
 
-    def _publish(self) -> None:
-        """Build the published file from scratch, and remove every other one."""
+    def _publish(self, erasure_id: str) -> None:
+        """Build the published file from scratch, and remove every other one.
+
+        An account may be held back: its older versions are blanked in the lake as the newer are.
+
+        Raises WarehouseError where an account does not hold together even so.
+        """
         workshop = self._workshop
         if not workshop.warehouse.path.exists() and not self._lake.accounts("orders"):
             return
-        made = workshop.warehouse.publish(MARTS, reference(workshop), rebuild=True)
-        if made.faults:
-            raise WarehouseError(
-                "the marts could not be built without leaving accounts out: "
-                + "; ".join(map(str, made.faults.values())),
-                str(made.path),
-                "mend that, then run orderloom erase again",
-            )
+        try:
+            made = workshop.warehouse.publish(MARTS, reference(workshop), keep_nothing=True)
+        except WarehouseError as error:
+            remedy = f"{error.remedy}; then run orderloom erase again"
+            raise WarehouseError(error.what, error.where, remedy) from error
+        note(workshop, made, erasure_id)
         workshop.warehouse.forget()
 
     def _purge(self, table: str, *, with_log: bool = False) -> None:

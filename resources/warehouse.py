@@ -126,6 +126,7 @@ class Warehouse:
         reference: Reference,
         *,
         rebuild: bool = False,
+        keep_nothing: bool = False,
         held_back: frozenset[AccountKey] = frozenset(),
         accept_unlike_before: frozenset[AccountKey] = frozenset(),
     ) -> Publication:
@@ -135,8 +136,10 @@ class Warehouse:
         happens where nothing is new in the lake, the marts and the accounts' settings: runs alone
         make no new file, unless what it says of an account's freshness is out of date. The new
         versions of accounts in `held_back`, and of accounts whose rows fail the checks, wait for a
-        later publication; `accept_unlike_before`: accounts of which somebody has looked at what is
-        missing or changed beyond belief. Another process that publishes is waited for.
+        later publication. `keep_nothing`: all is built anew, and older versions of what is held
+        back are read from the lake, too, never copied from the last file. `accept_unlike_before`:
+        accounts of which somebody has looked at what is missing or changed beyond belief. Another
+        process that publishes is waited for.
 
         Raises WarehouseError: a mart that fails, a fault in what was published before, no room;
         LakeError: a lake that cannot be read. The live file stays in every case.
@@ -148,16 +151,11 @@ class Warehouse:
             found = self._published()
             marks = _hash(layout()), _fingerprint(marts, reference)
             has_this_layout = found is not None and found.layout == marks[0]
-            if found is not None and (not has_this_layout or found.is_bloated):
+            if keep_nothing or (found is not None and (not has_this_layout or found.is_bloated)):
                 rebuild = True
+            can_go_back = has_this_layout and not keep_nothing
             plan = make_plan(lake, found, rebuild=rebuild, held_back=held_back)
-            is_current = plan.base and plan.base.fingerprint == marks[1]
-            if (
-                plan.base
-                and is_current
-                and not plan.steps
-                and not is_outdated(plan.base.accounts, reference)
-            ):
+            if plan.base and not plan.steps and _is_current(plan.base, marks[1], reference):
                 return _report(started, plan, plan.base.path, None)
             before = found.path if found else None
             while True:
@@ -167,7 +165,7 @@ class Warehouse:
                 built = self._build(building, lake, plan, content)
                 if not built.faults:
                     break
-                plan = without(plan, found, built.faults, can_go_back=has_this_layout)
+                plan = without(plan, found, built.faults, can_go_back=can_go_back)
             live = publication.publish(self.path, building)
             return _report(started, plan, live, built)
 
@@ -348,6 +346,11 @@ def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Pub
         is_rebuilt=plan.base is None,
         seconds=time.monotonic() - started,
     )
+
+
+def _is_current(base: Published, fingerprint: str, reference: Reference) -> bool:
+    """Whether a file has these marts, and says of the accounts what is known of them now."""
+    return base.fingerprint == fingerprint and not is_outdated(base.accounts, reference)
 
 
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:

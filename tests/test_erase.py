@@ -21,6 +21,7 @@ from resources.proof import search
 from resources.publication import published_files
 from sandbox.server import Sandbox
 from schemas.canonical import LAKE
+from tests import canonical_rows
 from tests.home import Pulls, point_at
 
 BRIGHTPEARL, TASTYIGNITER = "brightpearl.acme", "tastyigniter.bakery"
@@ -283,3 +284,22 @@ def test_namesakes_and_shared_customer_ids_are_told(home: Home, erased: Result) 
     assert [line.split() for line in by_id.stdout.splitlines() if BRIGHTPEARL in line] == [
         [BRIGHTPEARL, "3", "3"]
     ]
+
+
+def test_an_account_that_is_held_back_keeps_nobody_in(home: Home, erased: Result) -> None:
+    """The last test of this home. What is wrong is of another account than the person."""
+    assert erased.exit_code == 0
+    workshop, email = home.pulls.workshop, "two@example.org"
+    home.publish()
+    kept = home.rows("SELECT COUNT(*) FROM orders WHERE source_system = 'tastyigniter'")
+    wrong = canonical_rows.order("odd", 10**6, ("tastyigniter", "bakery"), row_count=3)
+    landed = canonical_rows.table("orders", [wrong])
+    assert workshop.lake.append("orders", landed, stage="odd", batch=1)
+    done = orderloom("erase", "--email", email, "--yes")
+    assert done.exit_code == 0, done.output
+    (live,) = published_files(home.folder / "marts.duckdb")
+    assert search([home.folder], [email], [live]).findings == []
+    assert home.rows("SELECT COUNT(*) FROM orders WHERE source_system = 'tastyigniter'") == kept
+    (noted,) = workshop.ledger.runs(kind="publish")
+    assert (noted["account"], noted["outcome"]) == (TASTYIGNITER, "failed")
+    assert "1 orders lack some of their rows" in noted["error"]

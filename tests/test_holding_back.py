@@ -141,6 +141,20 @@ def test_what_cannot_go_back_is_told_with_the_way_out(
     assert not home.publish().published
 
 
+def test_nothing_is_copied_where_nothing_may_be_kept(home: Home) -> None:
+    """What is held back is read from the lake; where that has it no more, the way out is told."""
+    land(home.lake, **whole("1", 1))
+    land(home.lake, **whole("2", 2))
+    home.publish()
+    land(home.lake, [order("3", 3, row_count=3)])
+    made = home.publish(keep_nothing=True)
+    assert (list(made.faults), made.is_rebuilt, accounts(home)) == ([ACME], True, {"acme": 2})
+    replaced(home, **whole("1", 1))
+    with pytest.raises(WarehouseError, match=LOST) as stopped:
+        home.publish(keep_nothing=True)
+    assert "--accept-unlike-before brightpearl.acme" in stopped.value.remedy
+
+
 def test_what_is_held_back_is_told_with_the_way_out(home: Home) -> None:
     orders(home, 0, "12.50", LEAST_ORDERS)
     land(home.lake, **whole("1", 1, TWELVE))
