@@ -47,7 +47,7 @@ from schemas.keys import NAMELESS, nameless_key, order_key
 
 CHUNK = 2000
 """Raw records read or written at once; bounds memory."""
-NOTHING_SOUGHT = "no value of the person is known any more, no file was searched"
+NOTHING_SOUGHT = "no value of the person is known to search for, no file was searched"
 LOGS = frozenset({".log", ".err", ".out", ".txt"})
 
 
@@ -239,6 +239,11 @@ class Eraser:
         if self._lake.root is None:
             proof.findings.append(
                 Finding(Path(self._lake.url), "the lake is on an object store", is_unread=True)
+            )
+        if self._ledger_file() is None:
+            backend = make_url(self._workshop.places.ledger).get_backend_name()
+            proof.findings.append(
+                Finding(Path(backend), "the ledger is in a database server", is_unread=True)
             )
         return proof
 

@@ -13,18 +13,29 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 import duckdb
 
 from assets.blanking import leaves
 from assets.erased import WHOLE, Blanked, Erased
-from assets.persons import CUSTOMER_ID, EMAIL, NAME, Party, normal_email, normal_name, parties
+from assets.persons import (
+    CUSTOMER_ID,
+    EMAIL,
+    NAME,
+    Party,
+    digits,
+    normal_email,
+    normal_name,
+    parties,
+    words,
+)
 from resources.erasures import EVERYWHERE, ORDER, PHRASE, Erasures, Mark
 from resources.lake import AccountKey, Lake
 from schemas.keys import NAMELESS
 from schemas.personal import IDENTIFIED
+from schemas.vocabulary import vocabulary
 
 AT_ONCE = 2000
 """Raw records read together."""
@@ -39,6 +50,9 @@ _VALUES = (
 """Columns of whose values nothing may be left anywhere."""
 _LEAST = 6
 """Values of fewer characters prove nothing: they stand in other texts by chance."""
+_LEAST_DIGITS = 7
+_LEAST_DIFFERENT = 3
+"""Digits, and different ones, of a value without letters."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,8 @@ class Found:
     emails: set[str] = field(default_factory=set)
     shared: int = 0
     """How many of the values others' orders hold as well: of these some may be left."""
+    left_out: int = 0
+    """How many of the values are not searched for, since they would be found whoever is erased."""
     doubtful: Counter[str] = field(default_factory=Counter)
     """Account -> orders under the person's customer id that are, or may be, somebody else's."""
 
@@ -166,8 +182,12 @@ class Search:
             found.marks += [Mark("", ORDER, account, key, how) for key, how in orders.items()]
         found.emails = {party.email for party in present} - {""}
         written = {party.values.get(column, "") for party in present for column in _VALUES}
-        found.values = {each.strip() for each in written if len(each.strip()) >= _LEAST}
         own = {found.person.text.strip()} if found.person.kind != CUSTOMER_ID else set()
+        values = {each.strip() for each in written} - {""}
+        accounts = " ".join(name for key in self._lake.accounts("raw") for name in key)
+        ours = vocabulary().union(words(accounts))
+        found.values = {each for each in values if _tells_somebody(each, ours)}
+        found.left_out = len(values - found.values - own)
         shared = self._shared(found, found.values - own)
         found.shared = len(shared)
         found.values = (found.values - shared) | own
@@ -221,6 +241,19 @@ def _is_stranger(party: Party, email: str, names: set[str]) -> bool:
     if party.email == email or party.names & names:
         return False
     return bool(party.email or party.names)
+
+
+def _tells_somebody(value: str, ours: Set[str]) -> bool:
+    """Whether a value means a person wherever it stands; `ours` are words that stand everywhere.
+
+    A number that is short, or repeats two digits, is a placeholder or stands in others by chance.
+    """
+    if len(value) < _LEAST or not (normal := normal_name(value)):
+        return False
+    if not any(each.isalpha() for each in value):
+        number = digits(value)
+        return len(number) >= _LEAST_DIGITS and len(set(number)) >= _LEAST_DIFFERENT
+    return normal not in ours
 
 
 def _count(found: Found, account: str, key: str, blanked: Blanked) -> None:

@@ -142,6 +142,12 @@ def _show(found: Found, begun: Erasure | None) -> None:
             f"{found.shared} of the person's values stand in other people's orders as well, "
             "and stay there"
         )
+    if found.left_out:
+        console.out.print(
+            f"{found.left_out} of the person's values are short, placeholders or words that stand "
+            "in every home: they are blanked, and not searched for afterwards",
+            soft_wrap=True,
+        )
     for account, count in sorted(found.doubtful.items()):
         console.out.print(
             f"{account}: {count:,} orders bear the same customer id with another name or address; "

@@ -30,7 +30,7 @@ PROVEN = "proven"
 LEFT = "left"
 """Done, and something was found afterwards."""
 UNPROVEN = "unproven"
-"""Done, and nothing was searched afterwards: no value of the person was known any more."""
+"""Done, and nothing was searched afterwards: no value of the person was known to search for."""
 RELEASED = "released"
 """What the person orders anew is kept again; what was erased stays so."""
 

@@ -17,7 +17,7 @@ from resources.lake import Lake
 from resources.ledger import Ledger
 from schemas.canonical import LAKE, SCHEMA_VERSION
 
-ACCOUNT = "brightpearl.acme"
+ACCOUNT = "brightpearl.counter"
 ANN = "ann@example.com"
 MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ def order(email: str, name: str, contact: int = 0, **said: str) -> dict[str, Any
 
 
 def key(number: int) -> str:
-    return f"brightpearl:acme:{number}"
+    return f"brightpearl:counter:{number}"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def find(tmp_path: Path, ledger: Ledger) -> Callable[..., Found]:
         rows = [
             {
                 "source_system": "brightpearl",
-                "source_account": "acme",
+                "source_account": "counter",
                 "order_key": key(number),
                 "source_order_id": str(number),
                 "landing_seq": number,
@@ -156,3 +156,31 @@ def test_a_value_is_shared_however_others_write_it(find: Callable[..., Found]) -
     found = find(Person("email", ANN), mine, order("w@example.com", "ANN/WEISS, EXAMPLE"))
     assert found.shared == 1
     assert found.values == {ANN}
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    [
+        "123456",
+        "000000",
+        "0000000000",
+        "(121) 221-2121",
+        "----------",
+        "Delivery",
+        "COUNTER",
+        "Unpaid",
+    ],
+)
+def test_what_stands_everywhere_is_not_searched_for(
+    find: Callable[..., Found], placeholder: str
+) -> None:
+    mine = order(ANN, "Ann Example", telephone=placeholder, addressLine1=placeholder)
+    found = find(Person("email", ANN), mine)
+    assert found.values == {ANN, "Ann Example"}
+    assert found.left_out == 1
+
+
+def test_what_was_asked_for_is_always_searched_for(find: Callable[..., Found]) -> None:
+    found = find(Person("name", "Delivery"), order("", "Delivery", telephone="0117 4960123"))
+    assert found.values == {"Delivery", "0117 4960123"}
+    assert found.left_out == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +87,13 @@ def test_a_second_attempt_says_for_how_much_it_searches(workshop: Workshop) -> N
     assert "for the value given, and no more" in orderloom("erase", "--email", EMAIL).stdout
     assert orderloom("erase", "--email", EMAIL, "--yes").exit_code == 0
     assert workshop.ledger.erasures.all()[-1].state == "proven"
+
+
+def test_a_ledger_on_a_server_is_told_as_not_searched(workshop: Workshop) -> None:
+    eraser = Eraser(workshop)
+    assert eraser.prove(["nobody@example.com"]).is_clean
+    server = "postgresql://orderloom:secret@ledger.example.com/orderloom"
+    workshop.places = dataclasses.replace(workshop.places, ledger=server)
+    [told] = eraser.prove(["nobody@example.com"]).findings
+    assert told.is_unread
+    assert str(told) == "postgresql: the ledger is in a database server"
