@@ -47,7 +47,7 @@ clean:
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo "orderloom needs Python 3.11, 3.12 or 3.13: make demo PYTHON=python3.11"; exit 2; }
-	@echo "Installing into $(VENV): about a minute, 0.9 GB."
+	@echo "Installing into $(VENV): about a minute, 1 GB."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -e .
 	@touch $@

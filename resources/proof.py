@@ -34,6 +34,8 @@ _OVERLAP = 4096
 """Bytes searched twice, so that no value is cut in two."""
 _ROWS = 2000
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_BLANK = re.compile(r"\\[bfnrt]")
+"""Line breaks and the like, escaped: a value may follow at once."""
 _SQLITE = b"SQLite format 3\0"
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
@@ -292,7 +294,7 @@ def _resolved(text: str) -> str:
     for _ in range(3):
         before = text
         text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-        text = text.replace("\\/", "/").replace('\\"', '"').replace("\\\\", "\\")
+        text = _BLANK.sub(" ", text).replace("\\/", "/").replace('\\"', '"').replace("\\\\", "\\")
         if text == before:
             break
     return text

@@ -181,6 +181,17 @@ def test_a_part_of_another_address_is_none(tmp_path: Path) -> None:
     assert search([tmp_path], VALUES).is_clean
 
 
+@pytest.mark.parametrize("before", ["\n", "\t", "\r\n"])
+def test_what_follows_an_escaped_line_break_is_found(tmp_path: Path, before: str) -> None:
+    said = json.dumps({"note": f"Contact:{before}{EMAIL}"})
+    for name, text in (("once.log", said), ("twice.log", json.dumps(said))):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert {each.file.name for each in search([tmp_path], VALUES).findings} == {
+        "once.log",
+        "twice.log",
+    }
+
+
 def test_logs_and_databases_are_overwritten_in_place(tmp_path: Path) -> None:
     text_log(tmp_path)
     sqlite_free_page(tmp_path)
