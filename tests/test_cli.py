@@ -168,7 +168,7 @@ def test_nothing_changed_nothing_published(
     assert _versions(orderloom) == versions
     assert box.requests("brightpearl.acme") == 2
     box.clock.advance(timedelta(days=1))
-    assert orderloom("sync").exit_code == 0
+    assert orderloom("sync", "brightpearl.acme").exit_code == 0
     assert (tmp_path / "var/marts.duckdb").resolve() != live
 
 

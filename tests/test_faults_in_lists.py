@@ -57,7 +57,9 @@ def test_a_misleading_page_loses_nothing(
         heals(case)
 
 
-@pytest.mark.parametrize("kind", ["duplicated_page", "empty_page"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("duplicated_page", marks=pytest.mark.nightly), "empty_page"]
+)
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_list_that_stays_misleading_is_not_taken_for_complete(
     source: str, kind: str, tmp_path: Path

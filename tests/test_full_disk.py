@@ -52,12 +52,10 @@ def says_so(child: Child, *named: str) -> None:
 
 SIZES = {"Dagster's own files": 60_000, "ledger": 200_000, "marts": 1_000_000}
 """Of what is too long for the limit, in bytes."""
-FURTHER = dict.fromkeys(("Dagster's own files", "ledger"), pytest.mark.nightly)
 
 
-@pytest.mark.parametrize(
-    "what", [pytest.param(each, marks=FURTHER.get(each, ())) for each in SIZES]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("what", SIZES)
 def test_a_first_sync_that_runs_out_of_room_is_completed_by_the_next(
     home: Home, commands: Commands, what: str
 ) -> None:

@@ -117,7 +117,7 @@ def test_a_load_cut_short_goes_on_from_its_last_batch(
 ) -> None:
     from assets.sources.brightpearl import Brightpearl
 
-    monkeypatch.setattr(Brightpearl, "batch_size", 150)
+    monkeypatch.setattr(Brightpearl, "batch_size", 100)
     landings = 0
 
     def cut(_: object) -> None:
@@ -132,7 +132,7 @@ def test_a_load_cut_short_goes_on_from_its_last_batch(
         pulls.changes(KEY)
     workshop.landed = None
     resumed = pulls.changes(KEY)
-    assert resumed.counts.new == len(_alive(box)) - 3 * 150
+    assert resumed.counts.new == len(_alive(box)) - 3 * 100
     assert _landed(pulls).keys() == _alive(box).keys()
 
 
