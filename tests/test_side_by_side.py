@@ -88,7 +88,8 @@ def test_sync_and_backfills_share_one_budget(
 ) -> None:
     with sandbox(tmp_path, monkeypatch, rate) as home:
         _all_at_once(kinds)
-        assert home.box.requests(BRIGHTPEARL) > 400
+        # What one has landed the other does not fetch again: how many depends on who is faster.
+        assert home.box.requests(BRIGHTPEARL) > 300
         assert home.box.refused(BRIGHTPEARL) == 0
         _exact(home)
 
