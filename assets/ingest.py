@@ -18,7 +18,6 @@ from assets.partitions import account_key, accounts_of, plainly
 from assets.pull import CHANGES
 from assets.push import PUSH
 from assets.run_tags import mark
-from assets.run_tags import tags as tags
 from assets.sources import source as source_of
 from assets.sources.base import Source
 from assets.sweeping import PRESENCE, SWEEP

@@ -1,7 +1,7 @@
 """What the assets of every source share: accounts as partitions, and failures told plainly.
 
-Belongs here: partitions by account, and turning an error into a failure that shows
-one line. Does not belong here: the assets (`assets/ingest.py`, `assets/history.py`).
+Belongs here: partitions by account, and turning an error into a failure that shows one line. Does
+not belong here: the assets (`assets/ingest.py`, `assets/history.py`).
 """
 
 import traceback

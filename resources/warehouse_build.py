@@ -360,10 +360,6 @@ def _is_wanted(file: DataFile, after: Mapping[AccountKey, int]) -> bool:
     return file.account in after and file.last_seq > after[file.account]
 
 
-def _schema(name: str) -> pa.Schema:
-    return PUBLISHED[name] if name in PUBLISHED else LAKE[name]
-
-
 def _types(con: duckdb.DuckDBPyConnection, schema: pa.Schema) -> dict[str, str]:
     """DuckDB's type of each column, moments without their zone."""
     empty = con.from_arrow(schema.empty_table())

@@ -88,9 +88,6 @@ MEANINGS: dict[str, dict[str, str]] = {name: codes | _ALWAYS for name, codes in 
 DIMENSIONS: dict[str, frozenset[str]] = {name: frozenset(m) for name, m in MEANINGS.items()}
 """Dimension -> its canonical codes, `unknown` and `not_applicable` among them."""
 
-BASES = frozenset({"source", "documented_flag", "derived", "account_map", "default"})
-"""On what a canonical code rests."""
-
 
 @dataclass(frozen=True)
 class StatusCode:

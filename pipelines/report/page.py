@@ -58,9 +58,10 @@ def write(output: Path | None) -> int:
 def figures(places: Places) -> Figures:
     """Every panel's rows. Raises WarehouseError where there are no marts, or too old ones."""
     text = files("pipelines.report").joinpath("report.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- panel: ", text, flags=re.MULTILINE)[1:]
+    shared, *parts = re.split(r"^-- panel: ", text, flags=re.MULTILINE)
     with open_marts(places) as connection:
         try:
+            connection.execute(shared)
             return {
                 name: _records(connection.execute(sql))
                 for name, _, sql in (part.partition("\n") for part in parts)

@@ -1,4 +1,18 @@
--- The figures of the report, each behind a line `-- panel: NAME`. Aggregates only, nobody's data.
+-- The figures of the report, each behind a line `-- panel: NAME`; what stands before the first is run
+-- for all of them. Aggregates only, nobody's data.
+
+-- What several panels ask. One row per order and step that it has come to. Hours.
+CREATE TEMP VIEW lead_times AS
+UNPIVOT (
+    SELECT
+        source_system || '.' || source_account AS account,
+        hours_to_allocated AS allocated,
+        hours_to_shipped AS shipped,
+        hours_to_delivered AS delivered
+    FROM fulfilment_lead_times
+)
+ON allocated, shipped, delivered
+INTO NAME step VALUE hours;
 
 -- panel: publication
 -- One row about the file.
@@ -83,18 +97,6 @@ ORDER BY ALL
 
 -- panel: lead_times
 -- One row per account, step and duration.
-WITH steps AS (
-    UNPIVOT (
-        SELECT
-            source_system || '.' || source_account AS account,
-            hours_to_allocated AS allocated,
-            hours_to_shipped AS shipped,
-            hours_to_delivered AS delivered
-        FROM fulfilment_lead_times
-    )
-    ON allocated, shipped, delivered
-    INTO NAME step VALUE hours
-)
 SELECT
     account,
     step,
@@ -109,31 +111,19 @@ SELECT
         ELSE 'over 4 weeks'
     END AS duration,
     COUNT(*) AS orders
-FROM steps
+FROM lead_times
 GROUP BY ALL
 ORDER BY ALL
 
 -- panel: lead_medians
 -- One row per account and step, and one of all accounts, where account is ''. Hours.
-WITH steps AS (
-    UNPIVOT (
-        SELECT
-            source_system || '.' || source_account AS account,
-            hours_to_allocated AS allocated,
-            hours_to_shipped AS shipped,
-            hours_to_delivered AS delivered
-        FROM fulfilment_lead_times
-    )
-    ON allocated, shipped, delivered
-    INTO NAME step VALUE hours
-)
 SELECT
     COALESCE(account, '') AS account,
     step,
     COUNT(*) AS orders,
     ROUND(QUANTILE_CONT(hours, 0.5), 1) AS median,
     ROUND(QUANTILE_CONT(hours, 0.9), 1) AS ninth_decile
-FROM steps
+FROM lead_times
 GROUP BY GROUPING SETS ((account, step), (step))
 ORDER BY ALL
 
