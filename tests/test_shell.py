@@ -60,9 +60,15 @@ class Terminal:
         return self._seen
 
     def cancel(self) -> None:
-        """Press Ctrl-C once a query runs."""
+        """Press Ctrl-C until the query is no more: before it has begun to run, one goes unheard."""
         self._wait(busy=True)
-        os.write(self._leader, b"\x03")
+        until = time.monotonic() + PATIENCE
+        while self._is_busy():
+            assert time.monotonic() < until, f"nothing cancels: {self._seen!r}"
+            os.write(self._leader, b"\x03")
+            heard = min(until, time.monotonic() + 1)
+            while self._is_busy() and time.monotonic() < heard:
+                self._look(0.02)
 
     def _wait(self, *, busy: bool) -> None:
         until = time.monotonic() + PATIENCE
