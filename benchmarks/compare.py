@@ -146,7 +146,7 @@ def time_commands(orders: int, rounds: int) -> Comparison:
         found.held["orderloom"] = held_by(ORDERLOOM, own)
         for _ in range(rounds):
             for name, words in COMMANDS.items():
-                command = [ORDERLOOM.python(), "-m", "pipelines.cli", *words]
+                command: list[str | Path] = [ORDERLOOM.python(), "-m", "pipelines.cli", *words]
                 found.note("orderloom", name, measured(command, env=env, cwd=ROOT))
     return found
 

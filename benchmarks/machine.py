@@ -22,7 +22,7 @@ def described() -> dict[str, object]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": f"{_distribution()}, Linux {platform.release()}",
+        "system": f"{_distribution()}, Linux {_kernel()}",
         "python": platform.python_version(),
         "versions": {
             "orderloom": {name: installed(name) for name in OURS},
@@ -32,6 +32,10 @@ def described() -> dict[str, object]:
         },
         "taken_on": datetime.now(UTC).date().isoformat(),
     }
+
+
+def _kernel() -> str:
+    return platform.release().partition("-")[0]
 
 
 def _processor() -> str:

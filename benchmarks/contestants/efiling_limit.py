@@ -26,7 +26,8 @@ async def main(url: str, folder: Path) -> None:
         async def get(path: str) -> bytes:
             async with session.get(url + path) as reply:
                 reply.raise_for_status()
-                return await reply.read()
+                body: bytes = await reply.read()
+                return body
 
         number, ids, written = 1, list[int](), list[bytes]()
         while page := msgspec.json.decode(body := await get(f"/orders?page%5Bnumber%5D={number}")):

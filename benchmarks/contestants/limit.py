@@ -82,7 +82,8 @@ async def pull(url: str, since: State, raw: Path) -> tuple[int, State]:
         async def get(path: str) -> bytes:
             async with session.get(url + path) as reply:
                 reply.raise_for_status()
-                return await reply.read()
+                body: bytes = await reply.read()
+                return body
 
         both = await asyncio.gather(*(search(get, each, since["marks"][each]) for each in STAMPS))
         rows = dict(zip(STAMPS, both, strict=True))

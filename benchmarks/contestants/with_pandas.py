@@ -76,7 +76,7 @@ def load(orders: list[dict[str, Any]], folder: Path) -> None:
     flat, flat_rows = pd.json_normalize(orders, sep="_"), pd.json_normalize(rows, sep="_")
     for name in ("placedOn", *STAMPS):
         flat[name] = pd.to_datetime(flat[name]) if name in flat else pd.NaT
-    for name in [each for each in flat if each.startswith("totalValue_")]:
+    for name in [each for each in flat.columns.astype(str) if each.startswith("totalValue_")]:
         flat[name] = pd.to_numeric(flat[name])
     for name in AMOUNTS:
         flat_rows[name] = pd.to_numeric(flat_rows[name])
