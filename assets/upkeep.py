@@ -48,11 +48,21 @@ class Tended:
 class Upkeep:
     """Tends the tables of one lake."""
 
-    def __init__(self, lake: Lake, ledger: Ledger, *, days: int) -> None:
-        """`days`: for how long replaced files stay, for readers that have them open."""
+    def __init__(
+        self,
+        lake: Lake,
+        ledger: Ledger,
+        *,
+        days: int,
+        log_hours: float = lake_keeping.LOG_HOURS,
+    ) -> None:
+        """`days`: for how long replaced files stay, for readers that have them open; `log_hours`:
+        the same of log entries that a checkpoint stands in for.
+        """
         self._lake = lake
         self._ledger = ledger
         self._hours = 24 * days
+        self._log_hours = log_hours
 
     def where_due(self, most_seconds: float = MOST_SECONDS) -> Tended:
         """Tend the tables that need it; where none does, nothing but their logs is looked at.
@@ -111,9 +121,9 @@ class Upkeep:
                 tended.merged[table] = before, len(self._lake.files(table))
                 lease.check()
                 tended.deleted += self._lake.vacuum(table, hours=self._hours)
-            tended.deleted += self._lake.shorten_log(table)
+            tended.deleted += self._lake.shorten_log(table, hours=self._log_hours)
 
     def _clear(self, table: str, tended: Tended) -> None:
         tended.deleted += self._lake.vacuum(table, hours=self._hours)
         if self._has_long_log(table):
-            tended.deleted += self._lake.shorten_log(table)
+            tended.deleted += self._lake.shorten_log(table, hours=self._log_hours)

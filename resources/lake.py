@@ -271,7 +271,7 @@ class Lake:
             self._flush(table, handle.version())
             return len(gone)
 
-    def shorten_log(self, table: str) -> int:
+    def shorten_log(self, table: str, *, hours: float = lake_keeping.LOG_HOURS) -> int:
         """Write a checkpoint, and delete what it makes needless of a local log; how many files.
 
         The caller holds the table's exclusive lease.
@@ -281,7 +281,7 @@ class Lake:
             if handle is None or self.root is None:
                 return 0
             lake_keeping.checkpoint(self.root / table, handle)
-            return lake_keeping.shorten_log(self.root / table, handle.version())
+            return lake_keeping.shorten_log(self.root / table, handle.version(), hours)
 
     def purge(self, table: str, *, with_log: bool = False) -> int:
         """Delete, for good, what only older versions of a table name; the number of files.

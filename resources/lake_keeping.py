@@ -143,7 +143,7 @@ def checkpoint(folder: Path, handle: DeltaTable) -> None:
     flush_folder(log)
 
 
-def shorten_log(folder: Path, version: int, hours: float = LOG_HOURS) -> int:
+def shorten_log(folder: Path, version: int, hours: float) -> int:
     """Delete what came before a version that has a flushed checkpoint and is older; how many files.
 
     What stages have committed, their transactions, is in the checkpoint, too.
