@@ -188,12 +188,14 @@ class Normaliser:
                     yield chunk
 
 
-def rewriting(ledger: Ledger, table: str) -> AbstractContextManager[Lease]:
+def rewriting(
+    ledger: Ledger, table: str, *, wait: float = PATIENCE
+) -> AbstractContextManager[Lease]:
     """The lease under which files of a lake table are rewritten: by replay, or by compaction.
 
     Appending needs none. Of two who rewrite the same files at once one would be refused.
     """
-    return ledger.lease(f"lake/{table}", REWRITE, wait=PATIENCE)
+    return ledger.lease(f"lake/{table}", REWRITE, wait=wait)
 
 
 def _count(total: Normalised, mapped: Mapped) -> None:

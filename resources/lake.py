@@ -20,15 +20,14 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from resources import lake_flush
+from resources import lake_flush, lake_keeping
 from resources.errors import LakeError
+from resources.lake_files import AccountKey as AccountKey
 from resources.lake_files import (
     DataFile,
     data_files,
-    expected_rows,
     first_line,
     fitted,
-    log_entries,
     relation,
     writer_properties,
 )
@@ -44,9 +43,6 @@ if TYPE_CHECKING:
 class Overtaken(LakeError):
     """Somebody else has committed what was to follow: nothing was written."""
 
-
-AccountKey = tuple[str, str]
-"""(source_system, source_account)"""
 
 _COMMIT_TRIES = 5
 
@@ -102,6 +98,7 @@ class Lake:
                         mode="append",
                         writer_properties=writer_properties(table),
                         commit_properties=_transactions({stage: batch}),
+                        post_commithook_properties=lake_keeping.NO_CLEANING,
                     )
                 except CommitFailedError:
                     # Among others where this very stage was committed since the handle was read.
@@ -157,6 +154,7 @@ class Lake:
                 ),
                 writer_properties=writer_properties(table),
                 commit_properties=_transactions({stage: batch, _generation(account): generation}),
+                post_commithook_properties=lake_keeping.NO_CLEANING,
             )
             self._flush(table, handle.version())
 
@@ -232,51 +230,58 @@ class Lake:
         """The accounts that have data in a table, sorted."""
         return sorted({file.account for file in self.files(table)})
 
-    def compact(self, table: str) -> tuple[int, int]:
-        """Merge small files; the number of files before and after.
+    def compact(
+        self, table: str, *, account: AccountKey | None = None, size: int = lake_keeping.LARGEST
+    ) -> tuple[int, int]:
+        """Merge files into such of at most `size` bytes; the number of files before and after.
 
         The caller holds the table's exclusive lease: two compactions at once duplicate rows, which
         delta-rs does not find out. Of a local lake a lock is held besides, which a process that
         stood still until its lease ran out does not lose.
 
-        Raises LakeError if another process is at it, or if the number of rows afterwards is not
-        what the log accounts for.
+        Raises RowsLost if afterwards the log accounts for other rows, LakeError if another process
+        is at it.
         """
         with self._lock, self._plainly(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0, 0
             before, start = data_files(handle), handle.version()
-            handle.optimize.compact(writer_properties=writer_properties(table))
-            handle.update_incremental()
+            lake_keeping.merge(handle, table, account, size)
             self._flush(table, handle.version())
-            after = data_files(handle)
+            after, end = data_files(handle), handle.version()
             if self.root:
-                entries = log_entries(self.root / table, start, handle.version())
-                expected = expected_rows(before, entries)
-                found = sum(file.rows for file in after)
-                if found != expected:
-                    raise LakeError(
-                        f"compaction left {found} rows where {expected} were expected",
-                        self._where(table),
-                        f"restore version {start} of the table before anything else is written",
-                    )
+                lake_keeping.refuse_if_rows_were_lost(
+                    self.root / table, before, (start, end), after
+                )
             return len(before), len(after)
 
     def vacuum(self, table: str, *, hours: int = 168) -> int:
         """Delete data files that no version of the last `hours` hours names; how many.
 
-        The caller holds the table's exclusive lease. Readers older than that lose their files.
+        So go those, too, that a process left unfinished when it died. The caller holds the table's
+        exclusive lease. Readers older than that lose their files. Delta remembers 168 hours.
         """
-        with self._lock, self._plainly(table):
+        with self._lock, self._plainly(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0
-            gone = handle.vacuum(
-                retention_hours=hours, dry_run=False, enforce_retention_duration=False
-            )
+            gone = lake_keeping.vacuum(handle, hours)
+            handle.update_incremental()
             self._flush(table, handle.version())
             return len(gone)
+
+    def shorten_log(self, table: str, *, hours: float = lake_keeping.LOG_HOURS) -> int:
+        """Write a checkpoint, and delete what it makes needless of a local log; how many files.
+
+        The caller holds the table's exclusive lease.
+        """
+        with self._lock, self._plainly(table), compacting(self.root, table):
+            handle = self._open(table)
+            if handle is None or self.root is None:
+                return 0
+            lake_keeping.checkpoint(self.root / table, handle)
+            return lake_keeping.shorten_log(self.root / table, handle.version(), hours)
 
     def purge(self, table: str, *, with_log: bool = False) -> int:
         """Delete, for good, what only older versions of a table name; the number of files.
@@ -293,8 +298,7 @@ class Lake:
                 return vacuum_all(handle)
             gone = purge(self.root / table, data_files(handle))
             if with_log:
-                handle.create_checkpoint()
-                self._flush(table, handle.version())
+                lake_keeping.checkpoint(self.root / table, handle)
                 gone += purge_log(self.root / table, handle.version())
                 self._tables.pop(table)
             return gone

@@ -30,16 +30,22 @@ STATISTICS = ("order_key", "landing_seq")
 """The only columns on which the log and the Parquet footers keep the least and greatest value."""
 
 
+AccountKey = tuple[str, str]
+"""(source_system, source_account)"""
+
+
 @dataclass(frozen=True)
 class DataFile:
     """One Parquet file of a table."""
 
     path: str
     """Absolute path, or the full URL on an object store."""
-    account: tuple[str, str]
+    account: AccountKey
     rows: int
     last_seq: int
     """The greatest landing_seq in it."""
+    size: int
+    """Bytes."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +114,13 @@ def first_line(error: BaseException) -> str:
 
 
 def writer_properties(table: str) -> WriterProperties:
-    """zstd everywhere; statistics on keys alone, so that none shows personal data."""
+    """zstd everywhere; statistics on keys alone, so that none shows personal data.
+
+    Row groups are bounded, since one is held in memory until it is whole: whatever is read or
+    written at once. Bodies of raw records are long, so fewer of them make one.
+    """
     return WriterProperties(
+        max_row_group_size=10_000 if table == "raw" else 100_000,
         compression="ZSTD",
         compression_level=1 if table == "raw" else 3,
         default_column_properties=ColumnProperties(statistics_enabled="NONE"),
@@ -132,14 +143,15 @@ def data_files(handle: DeltaTable) -> list[DataFile]:
             "partition.source_account",
             "num_records",
             "max.landing_seq",
+            "size_bytes",
         )
     ]
     root = handle.table_uri.rstrip("/")
     if root.startswith("file://"):  # a URL, in which a space of the path is %20
         root = unquote(root.removeprefix("file://"))
     return [
-        DataFile(f"{root}/{unquote(path)}", (system, account), rows, last)
-        for path, system, account, rows, last in zip(*columns, strict=True)
+        DataFile(f"{root}/{unquote(path)}", (system, account), rows, last, size)
+        for path, system, account, rows, last, size in zip(*columns, strict=True)
     ]
 
 

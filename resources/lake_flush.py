@@ -55,8 +55,11 @@ def flushed(folder: Path) -> int | None:
 def flush(folder: Path, since: int, until: int) -> None:
     """Flush the versions after `since` up to `until`, then set the mark to `until`.
 
-    Data first, then log entries and checkpoints, then the folders, the mark last of all.
+    Data first, then log entries and checkpoints, then the folders, the mark last of all. What
+    another process has flushed meanwhile is not flushed again: its log entries may be gone by now.
     """
+    marked = flushed(folder)
+    since = since if marked is None else max(since, marked)
     entries = log_entries(folder, since, until)
     gone = _removed(entries)
     folders = {folder / _LOG}
