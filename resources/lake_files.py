@@ -179,11 +179,12 @@ def _local(
     from duckdb import Error
 
     partitions = ", ".join(f"{name}: VARCHAR" for name in PARTITION_COLUMNS)
+    # Written out: with parameters DuckDB reads everything at once, before any filter is known.
+    paths = ", ".join(_literal(file.path) for file in files)
     try:
         return con.sql(
-            "SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = true,"
-            f" hive_types = {{{partitions}}})",
-            params={"files": [file.path for file in files]},
+            f"SELECT * FROM read_parquet([{paths}], union_by_name = true, hive_partitioning = true,"
+            f" hive_types = {{{partitions}}})"
         )
     except Error as error:
         raise LakeError(
@@ -191,6 +192,10 @@ def _local(
             where,
             "restore the lake from a copy; or move it away and set up a new ledger: a full load",
         ) from error
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def log_entries(folder: Path, before: int, after: int) -> list[LogEntry]:
