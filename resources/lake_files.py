@@ -40,6 +40,8 @@ class DataFile:
     rows: int
     last_seq: int
     """The greatest landing_seq in it."""
+    first_seq: int
+    """The least landing_seq in it."""
 
 
 @dataclass(frozen=True)
@@ -132,14 +134,15 @@ def data_files(handle: DeltaTable) -> list[DataFile]:
             "partition.source_account",
             "num_records",
             "max.landing_seq",
+            "min.landing_seq",
         )
     ]
     root = handle.table_uri.rstrip("/")
     if root.startswith("file://"):  # a URL, in which a space of the path is %20
         root = unquote(root.removeprefix("file://"))
     return [
-        DataFile(f"{root}/{unquote(path)}", (system, account), rows, last)
-        for path, system, account, rows, last in zip(*columns, strict=True)
+        DataFile(f"{root}/{unquote(path)}", (system, account), *rest)
+        for path, system, account, *rest in zip(*columns, strict=True)
     ]
 
 
