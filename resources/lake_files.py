@@ -46,6 +46,8 @@ class DataFile:
     """The greatest landing_seq in it."""
     size: int
     """Bytes."""
+    first_seq: int
+    """The least landing_seq in it."""
 
 
 @dataclass(frozen=True)
@@ -144,14 +146,15 @@ def data_files(handle: DeltaTable) -> list[DataFile]:
             "num_records",
             "max.landing_seq",
             "size_bytes",
+            "min.landing_seq",
         )
     ]
     root = handle.table_uri.rstrip("/")
     if root.startswith("file://"):  # a URL, in which a space of the path is %20
         root = unquote(root.removeprefix("file://"))
     return [
-        DataFile(f"{root}/{unquote(path)}", (system, account), rows, last, size)
-        for path, system, account, rows, last, size in zip(*columns, strict=True)
+        DataFile(f"{root}/{unquote(path)}", (system, account), *rest)
+        for path, system, account, *rest in zip(*columns, strict=True)
     ]
 
 
@@ -191,11 +194,12 @@ def _local(
     from duckdb import Error
 
     partitions = ", ".join(f"{name}: VARCHAR" for name in PARTITION_COLUMNS)
+    # Written out: with parameters DuckDB reads everything at once, before any filter is known.
+    paths = ", ".join(_literal(file.path) for file in files)
     try:
         return con.sql(
-            "SELECT * FROM read_parquet($files, union_by_name = true, hive_partitioning = true,"
-            f" hive_types = {{{partitions}}})",
-            params={"files": [file.path for file in files]},
+            f"SELECT * FROM read_parquet([{paths}], union_by_name = true, hive_partitioning = true,"
+            f" hive_types = {{{partitions}}})"
         )
     except Error as error:
         raise LakeError(
@@ -203,6 +207,10 @@ def _local(
             where,
             "restore the lake from a copy; or move it away and set up a new ledger: a full load",
         ) from error
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def log_entries(folder: Path, before: int, after: int) -> list[LogEntry]:
