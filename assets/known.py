@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import duckdb
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from assets.erased import Erased
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from schemas.keys import order_key
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
 
 
 @dataclass(frozen=True, slots=True)

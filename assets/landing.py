@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pyarrow as pa
 import xxhash
 
 from assets.erased import Erased
@@ -21,9 +20,15 @@ from assets.known import Landed, Newest, landing_stage
 from assets.sources.base import Record, Source
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from resources.ledger import Ledger
-from schemas.canonical import LAKE, SCHEMA_VERSION
 from schemas.keys import nameless_key, order_key
+from schemas.lake import LAKE, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazily("pyarrow")
 
 LEASE = "landing"
 """Purpose of the lease that a landing commit takes: for the commit alone."""

@@ -13,10 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-
-import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING
 
 from assets.drift import CHANGED_TYPE, UNKNOWN_FIELD, UNMAPPED_CODE, Scanner
 from assets.drift_log import TABLE as DRIFT
@@ -25,7 +22,17 @@ from assets.known import landing_stage
 from assets.mapping import Mapped, Mapper
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from resources.ledger import Lease, Ledger
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
 
 CHUNK = 5000
 """Raw records mapped at once; bounds memory."""
