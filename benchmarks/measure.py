@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / ".venv-bench"
 """Virtual environments of what is compared; git-ignored, as is what `DATA` holds."""
 DATA = ROOT / "var" / "benchmarks"
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS = 0.03
 CREDENTIALS = {"BENCH_APP_REF": "app", "BENCH_TOKEN": "token"}
 """Environment variables that the accounts file names. The server asks for no credentials."""
 
@@ -60,8 +60,8 @@ class Figures:
     cpu: float
     """User and system time of the command and of all children that it waited for."""
     peak: float
-    """Most memory of the process tree at one moment, shared pages once: sampled PSS, and at least
-    the largest resident set of any of its processes."""
+    """Most memory of the process tree at one moment, shared pages once: sampled, and at least the
+    largest resident set that the command's own process ever had."""
     requests: int
     kinds: dict[str, int]
     """Requests by kind: search, get, options, list, lines."""
@@ -196,7 +196,7 @@ def measured(
     return Figures(
         wall=wall,
         cpu=usage.ru_utime + usage.ru_stime,
-        peak=max(peak[0], usage.ru_maxrss * 1024) / 2**20,
+        peak=peak[0] / 2**20,
         requests=sum(stats["requests"].values()),
         kinds=stats["requests"],
         bytes=stats["bytes"],
@@ -222,7 +222,8 @@ def _sampled(pid: int) -> Iterator[list[int]]:
 
     def sample() -> None:
         while not done.wait(SAMPLE_SECONDS):
-            peak[0] = max(peak[0], held_by_tree(pid))
+            # Not ru_maxrss: it begins with what this process held when it started the command.
+            peak[0] = max(peak[0], held_by_tree(pid), largest_resident_set(pid))
 
     thread = threading.Thread(target=sample)
     thread.start()
@@ -252,6 +253,11 @@ def descendants(pid: int) -> Iterator[int]:
         yield from descendants(child)
 
 
+def largest_resident_set(pid: int) -> int:
+    """Bytes of memory that a process held at most so far, shared pages included."""
+    return _kilobytes(f"/proc/{pid}/status", "VmHWM:") * 1024
+
+
 def resident_set(pid: int) -> int:
     """Bytes of memory of a process, shared pages included."""
     try:
@@ -262,11 +268,15 @@ def resident_set(pid: int) -> int:
 
 def proportional_set(pid: int) -> int:
     """Bytes of memory of a process, shared pages divided among those who share them."""
+    return _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:") * 1024
+
+
+def _kilobytes(file: str, name: str) -> int:
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
     except OSError:  # It has ended.
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
 
 
 @dataclass
