@@ -69,6 +69,8 @@ class Figures:
     server_cpu: float
     written: float
     """Megabytes handed to the disk; 0 on a file system in memory."""
+    others: float
+    """Cores that anything else on the machine kept busy meanwhile: near 0 on an idle machine."""
     said: str
     """The last line that the command printed."""
 
@@ -174,7 +176,7 @@ def measured(
     The counters of the server are reset before it runs. `env` is added to the environment. Children
     count where the command waits for them; memory is that of all descendants.
     """
-    before = _reset(server)
+    before, busy_before = _reset(server), busy_seconds()
     with tempfile.TemporaryFile() as said:
         began = time.monotonic()
         process = subprocess.Popen(
@@ -193,17 +195,27 @@ def measured(
     stats: dict[str, Any] = {"requests": {}, "bytes": 0, "cpu": 0.0}
     if server is not None:
         stats = server.stats()
+    cpu, server_cpu = usage.ru_utime + usage.ru_stime, stats["cpu"] - before
+    busy_with_others = busy_seconds() - busy_before - cpu - server_cpu
     return Figures(
         wall=wall,
-        cpu=usage.ru_utime + usage.ru_stime,
+        cpu=cpu,
         peak=peak[0] / 2**20,
         requests=sum(stats["requests"].values()),
         kinds=stats["requests"],
         bytes=stats["bytes"],
-        server_cpu=stats["cpu"] - before,
+        server_cpu=server_cpu,
         written=usage.ru_oublock * 512 / 2**20,
+        others=max(0.0, busy_with_others / wall),
         said=text.splitlines()[-1] if text else "",
     )
+
+
+def busy_seconds() -> float:
+    """CPU seconds that the whole machine has spent on anything so far, stolen ones included."""
+    numbers = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]
+    user, nice, system, _idle, _waiting, *interrupts = map(int, numbers)
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def _reset(server: Server | None) -> float:
