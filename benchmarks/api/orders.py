@@ -213,9 +213,9 @@ def make(folder: Path, count: int) -> Path:
         if made["layout"] == LAYOUT and made["orders"] >= count:
             return folder
     folder.mkdir(parents=True, exist_ok=True)
-    done.unlink(missing_ok=True)
     columns = {name: array(kind) for name, kind in NUMBERS.items()}
-    with (folder / "body").open("wb") as bodies, (folder / "found").open("wb") as rows:
+    texts = folder / "body.new", folder / "found.new"
+    with texts[0].open("wb") as bodies, texts[1].open("wb") as rows:
         for each in map(order, range(count)):
             bodies.write(each.body + b",")
             rows.write(each.found + b",")
@@ -225,6 +225,10 @@ def make(folder: Path, count: int) -> Path:
             columns["updated"].append(each.updated)
             columns["rows"].append(each.rows)
             columns["pence"].extend((each.net, each.tax))
+    done.unlink(missing_ok=True)
+    # A server that has the files of before mapped into memory keeps them.
+    for each in texts:
+        each.replace(each.with_suffix(""))
     for name, column in columns.items():
         (folder / f"{name}.column").write_bytes(column.tobytes())
     done.write_text(json.dumps({"layout": LAYOUT, "orders": count}), encoding="utf-8")
