@@ -183,10 +183,10 @@ def measured(
             [str(each) for each in command],
             stdout=said, stderr=subprocess.STDOUT, env=os.environ | dict(env or {}), cwd=cwd,
         )  # fmt: skip
-        with _sampled(process.pid) as peak:
+        with _ended(process), _sampled(process.pid) as peak:
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
+            process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         text = said.read().decode(errors="replace").strip()
     if process.returncode:
@@ -224,6 +224,17 @@ def _reset(server: Server | None) -> float:
         return 0.0
     server.ask("reset")
     return float(server.stats()["cpu"])
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """See to it that an interrupted measurement leaves no process behind."""
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

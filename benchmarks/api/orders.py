@@ -227,8 +227,8 @@ def make(folder: Path, count: int) -> Path:
             columns["pence"].extend((each.net, each.tax))
     done.unlink(missing_ok=True)
     # A server that has the files of before mapped into memory keeps them.
-    for each in texts:
-        each.replace(each.with_suffix(""))
+    for text_file in texts:
+        text_file.replace(text_file.with_suffix(""))
     for name, column in columns.items():
         (folder / f"{name}.column").write_bytes(column.tobytes())
     done.write_text(json.dumps({"layout": LAYOUT, "orders": count}), encoding="utf-8")
