@@ -44,8 +44,10 @@ YEARS = 3
 CUSTOMERS_COME_AGAIN = 3
 """Copies in a row that have the same customers."""
 PAGE = Path(__file__).parents[1] / "docs/questions.md"
-KEYS = frozenset({"order_key", "order_row_key", "version_id", "source_order_id"})
+KEYS = frozenset({"order_key", "order_row_key", "version_id"})
+"""Columns that begin with the account, `:` and the id of the order; see schemas/keys.py."""
 COPIES_AT_A_TIME = 10
+"""Within these alone the rows are sorted, newest orders last."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ def make(home: Path, orders: int, *, most: int | None = None) -> Path:
         con.execute(f"ATTACH '{small}' AS small (READ_ONLY)")
         copies = -(-orders // _count(con, "small.main.orders"))
         for name in (*OF_ORDERS, "orderloom.superseded"):
+            con.execute("BEGIN")
             _copy(con, name, copies)
+            con.execute("COMMIT")
         for name in ("publication", "build"):
             con.execute(f"INSERT INTO orderloom.{name} BY NAME FROM small.orderloom.{name}")
         con.execute("DETACH small")
@@ -176,8 +180,12 @@ def _copy(con: duckdb.DuckDBPyConnection, table: str, copies: int) -> None:
 def _copied(column: str, kind: str, copies: int) -> str | None:
     """A column of copy number n, the newest being 0; None where all copies have the same."""
     days = f"CAST(n * {365 * YEARS} // {copies} AS INTEGER)"
+    number = f"CAST({1000 + copies} - n AS VARCHAR)"
+    if column == "source_order_id":
+        return f"{number} || source_order_id"
     if column in KEYS:
-        return f"{column} || CASE n WHEN 0 THEN '' ELSE '-' || n END"
+        account = "s.source_system || ':' || s.source_account || ':'"
+        return f"REPLACE({column}, {account}, {account} || {number})"
     if column == "email":
         return f"email || (n // {CUSTOMERS_COME_AGAIN})"
     if column == "landing_seq":

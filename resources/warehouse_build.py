@@ -21,6 +21,7 @@ from resources.lake_files import DataFile
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_plan import Reach, Step
+from resources.warehouse_told import show_told
 from schemas.lake import LAKE
 from schemas.published import (
     GRAINS,
@@ -296,6 +297,7 @@ class Build:
         comments = comments_of(schema) | {"codes": "the version's code of every status dimension"}
         grain = "One row per version of an order, the newest of each and those before."
         describe(self._con, "orderloom.versions", grain, comments, view=True)
+        show_told(self._con)
         self._con.execute(_sql("point_in_time"))
         for name, meaning in MACROS.items():
             self._con.execute(f"COMMENT ON MACRO TABLE {name} IS {literal(meaning)}")
