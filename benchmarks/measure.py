@@ -67,6 +67,8 @@ class Figures:
     """Requests by kind: search, get, options, list, lines."""
     bytes: int
     server_cpu: float
+    written: float
+    """Megabytes handed to the disk; 0 on a file system in memory."""
     said: str
     """The last line that the command printed."""
 
@@ -199,6 +201,7 @@ def measured(
         kinds=stats["requests"],
         bytes=stats["bytes"],
         server_cpu=stats["cpu"] - before,
+        written=usage.ru_oublock * 512 / 2**20,
         said=text.splitlines()[-1] if text else "",
     )
 

@@ -11,37 +11,41 @@ vectors, no column mapping.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-
 from resources import lake_flush, lake_keeping
 from resources.errors import LakeError
+from resources.lake_commits import generation as generation_of
+from resources.lake_commits import of_account, refuse_if_overtaken, transactions
 from resources.lake_files import AccountKey as AccountKey
 from resources.lake_files import (
     DataFile,
     data_files,
     first_line,
     fitted,
+    last_seqs,
     relation,
     writer_properties,
 )
 from resources.lake_files import create as create_table
 from resources.lake_lock import compacting
 from resources.lake_purge import purge, purge_log, vacuum_all
-from schemas.canonical import LAKE, SCHEMA_VERSION
+from resources.lake_standing import Standing, Standings
+from resources.lazily import lazily
+from schemas.lake import LAKE, SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    import deltalake
     import duckdb
-
-
-class Overtaken(LakeError):
-    """Somebody else has committed what was to follow: nothing was written."""
+    import pyarrow as pa
+    from deltalake import exceptions
+else:
+    deltalake = lazily("deltalake")
+    exceptions = lazily("deltalake.exceptions")
+    pa = lazily("pyarrow")
 
 
 _COMMIT_TRIES = 5
@@ -65,8 +69,9 @@ class Lake:
                 self.url,
                 "put the lake somewhere else",
             )
-        self._tables: dict[str, DeltaTable] = {}
+        self._tables: dict[str, deltalake.DeltaTable] = {}
         self._flushed: dict[str, int] = {}
+        self._standings = Standings(self.root, self._tables, self._ask)
         self._lock = threading.RLock()
 
     def append(
@@ -88,19 +93,19 @@ class Lake:
         with self._lock, self._plainly(table):
             for attempt in range(_COMMIT_TRIES):
                 handle = self._open(table, create=True)
-                self._refuse_if_overtaken(handle, table, stage, after)
+                refuse_if_overtaken(handle, self._where(table), stage, after)
                 if (handle.transaction_version(stage) or 0) >= batch:
                     return False
                 try:
-                    write_deltalake(
+                    deltalake.write_deltalake(
                         handle,
                         rows,
                         mode="append",
                         writer_properties=writer_properties(table),
-                        commit_properties=_transactions({stage: batch}),
+                        commit_properties=transactions({stage: batch}),
                         post_commithook_properties=lake_keeping.NO_CLEANING,
                     )
-                except CommitFailedError:
+                except exceptions.CommitFailedError:
                     # Among others where this very stage was committed since the handle was read.
                     self._tables.pop(table)
                     if attempt + 1 == _COMMIT_TRIES:
@@ -141,19 +146,16 @@ class Lake:
         )
         with self._lock, self._plainly(table):
             handle = self._open(table, create=True)
-            self._refuse_if_overtaken(handle, table, stage, after)
+            refuse_if_overtaken(handle, self._where(table), stage, after)
             if generation is None:
-                generation = (handle.transaction_version(_generation(account)) or 0) + 1
-            write_deltalake(
+                generation = (handle.transaction_version(generation_of(account)) or 0) + 1
+            deltalake.write_deltalake(
                 handle,
                 reader,
                 mode="overwrite",
-                predicate=(
-                    f"source_system = {_literal(account[0])}"
-                    f" AND source_account = {_literal(account[1])}"
-                ),
+                predicate=of_account(account),
                 writer_properties=writer_properties(table),
-                commit_properties=_transactions({stage: batch, _generation(account): generation}),
+                commit_properties=transactions({stage: batch, generation_of(account): generation}),
                 post_commithook_properties=lake_keeping.NO_CLEANING,
             )
             self._flush(table, handle.version())
@@ -161,12 +163,21 @@ class Lake:
     def committed(self, table: str, stage: str) -> int:
         """The highest batch that a stage has committed to a table, 0 if none."""
         with self._lock, self._plainly(table):
-            handle = self._open(table)
-            return 0 if handle is None else handle.transaction_version(stage) or 0
+            return self._standings.ask(table, stage).batch(stage) or 0
+
+    def reached(self, table: str) -> Mapping[AccountKey, int]:
+        """Account -> the greatest landing_seq of its data in a table, of all that have any."""
+        with self._lock, self._plainly(table):
+            return self._standings.ask(table, None).reached or {}
+
+    def note(self) -> None:
+        """Let the next process know, without opening a table, what this one asked of each."""
+        with self._lock:
+            self._standings.note()
 
     def generation(self, table: str, account: AccountKey) -> int:
         """How often the account was replaced in this table."""
-        return self.committed(table, _generation(account))
+        return self.committed(table, generation_of(account))
 
     def version(self, table: str) -> int:
         """The table's newest version, -1 if it does not exist yet."""
@@ -303,6 +314,17 @@ class Lake:
                 self._tables.pop(table)
             return gone
 
+    def _ask(self, table: str, questions: Collection[str | None]) -> Standing:
+        """What a table itself says to these questions; see `resources/lake_standing.py`."""
+        with self._plainly(table):
+            handle = self._open(table)
+            if handle is None:
+                return Standing(-1, reached={})
+            stages = [stage for stage in questions if stage is not None]
+            reached = last_seqs(self.files(table)) if None in questions else None
+            committed = {stage: handle.transaction_version(stage) or 0 for stage in stages}
+            return Standing(handle.version(), committed, reached)
+
     def _open(self, table: str, *, create: bool = False) -> Any:
         """The table's handle at its newest version, flushed; None if it does not exist."""
         handle = self._tables.get(table)
@@ -330,8 +352,8 @@ class Lake:
     def _handle(self, table: str, *, create: bool) -> Any:
         mark = lake_flush.flushed(self.root / table) if self.root else None
         try:
-            handle = DeltaTable(self._where(table))
-        except TableNotFoundError:
+            handle = deltalake.DeltaTable(self._where(table))
+        except exceptions.TableNotFoundError:
             if self.root:
                 lake_flush.refuse_if_lost(self.root / table, -1, mark)
             if not create:
@@ -347,23 +369,6 @@ class Lake:
             )
         return handle
 
-    def _refuse_if_overtaken(
-        self, handle: DeltaTable, table: str, stage: str, after: int | None
-    ) -> None:
-        """Raise Overtaken unless the stage stands at `after` in the version of the handle.
-
-        Whatever is committed later than that version delta-rs finds out by itself: two commits of
-        one stage from the same version are refused.
-        """
-        reached = handle.transaction_version(stage) or 0
-        if after is not None and reached != after:
-            raise Overtaken(
-                f"{stage} stands at {reached} and not at {after}: another process went on while "
-                "this one stood still",
-                self._where(table),
-                "nothing is lost: run again and it goes on from there",
-            )
-
     def _flush(self, table: str, version: int) -> None:
         """Flush up to a version what this object has not flushed: nothing is built on the rest."""
         if self.root is not None and version > self._flushed[table]:
@@ -378,22 +383,10 @@ class Lake:
         """Turn the errors of the libraries into one line without any of the data."""
         try:
             yield
-        except (DeltaError, OSError, pa.ArrowException) as error:
+        except (exceptions.DeltaError, OSError, pa.ArrowException) as error:
             self._tables.pop(table, None)
             raise LakeError(
                 first_line(error),
                 self._where(table),
                 "see that the place exists, is writable and has room, then run again",
             ) from error
-
-
-def _transactions(batches: dict[str, int]) -> CommitProperties:
-    return CommitProperties(app_transactions=[Transaction(*item) for item in batches.items()])
-
-
-def _generation(account: AccountKey) -> str:
-    return f"generation:{'.'.join(account)}"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -20,16 +20,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
 
 from resources.durable import flush_file, flush_folder, flush_folders, replace_file
 from resources.errors import LakeError
 from resources.lake_files import LAST_CHECKPOINT, LogEntry, log_entries
+from resources.lazily import lazily
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from deltalake import exceptions
+else:
+    exceptions = lazily("deltalake.exceptions")
+    pa = lazily("pyarrow")
+    pq = lazily("pyarrow.parquet")
 
 MARK = "_flushed"
 """Beside a table's `_delta_log`: the number of the last flushed version. Readers pass over names
@@ -99,7 +105,7 @@ def opened(folder: Path, open_table: Callable[[], Any]) -> tuple[Any, int]:
     before = flushed(folder)
     try:
         handle = open_table()
-    except DeltaError:
+    except exceptions.DeltaError:
         mend(folder)
         handle = open_table()
     if handle is None:
