@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import msgspec
-import pyarrow as pa
 
 from assets.erased import Erased
 from resources.accounts import Account
 from resources.lake import Lake
 from resources.lake_pick import Having, pick
+from resources.lazily import lazily
 from schemas.keys import order_key
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
 
 
 class Newest(msgspec.Struct, frozen=True):

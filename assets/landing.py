@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
 import xxhash
 
 from assets.erased import Erased
@@ -21,10 +21,16 @@ from assets.landed_keys import LandedKeys
 from assets.sources.base import Record, Source
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from resources.ledger import Ledger
 from schemas.arrays import moments, numbers, texts
-from schemas.canonical import LAKE, SCHEMA_VERSION
 from schemas.keys import encode, nameless_key, order_key
+from schemas.lake import LAKE, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazily("pyarrow")
 
 LEASE = "landing"
 """Purpose of the lease that a landing commit takes: for the commit alone."""

@@ -8,7 +8,6 @@ what the columns mean (`schemas`), mart SQL (`assets/marts`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,19 @@ import pyarrow as pa
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
 from resources.lake_files import DataFile
-from resources.warehouse_checks import CONDITIONS, Condition, Fault, find
+from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_plan import Reach, Step
-from schemas.canonical import LAKE
+from schemas.lake import LAKE
 from schemas.published import (
     GRAINS,
-    HISTORY_DIMENSIONS,
     INTERNAL,
     INTERNAL_GRAINS,
     MACROS,
     PUBLISHED,
     PUBLISHED_VERSION,
 )
-from schemas.status import DIMENSIONS, MEANINGS
+from schemas.status import DIMENSIONS, HISTORY_DIMENSIONS, MEANINGS
 
 CURRENT = ("orders", "order_rows", "order_parties")
 """Lake tables of which the newest version of each order is published."""
@@ -50,20 +48,6 @@ OF_ORDERS = (*CURRENT, "quarantine", *ITEMS, "order_status_history", "schema_dri
 _SALES = {"sales_order", "sales_credit", "service_order", "lease_order"}
 _PURCHASES = {"purchase_order", "purchase_credit"}
 _CREDITS = {"sales_credit", "purchase_credit"}
-
-
-@dataclass(frozen=True)
-class Mart:
-    """One derived table: a SELECT over the published tables."""
-
-    name: str
-    sql: str
-    grain: str
-    """What one row is."""
-    comments: Mapping[str, str]
-    """Column -> meaning, for every column."""
-    conditions: tuple[Condition, ...] = ()
-    """What must hold of it; an account of which it does not is held back."""
 
 
 class Build:

@@ -7,15 +7,20 @@ Does not belong here: holding back (`resources/warehouse_plan.py`), checks that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from resources.lake import AccountKey
+from resources.lazily import lazily
 from resources.warehouse_describe import literal
 from schemas.status import DIMENSIONS
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = lazily("duckdb")
 
 BEFORE = "before"
 """The file published before, as the file that is being built sees it."""
@@ -38,6 +43,20 @@ class Condition:
     """SELECT of source_system, source_account and a key, one row for each fault."""
     needs_before: bool = False
     """Whether it compares with the file published before."""
+
+
+@dataclass(frozen=True)
+class Mart:
+    """One derived table: a SELECT over the published tables."""
+
+    name: str
+    sql: str
+    grain: str
+    """What one row is."""
+    comments: Mapping[str, str]
+    """Column -> meaning, for every column."""
+    conditions: tuple[Condition, ...] = ()
+    """What must hold of it; an account of which it does not is held back."""
 
 
 @dataclass(frozen=True)
