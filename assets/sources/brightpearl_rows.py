@@ -13,10 +13,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from schemas.arrays import numbers
+from resources.arrays import numbers
+from resources.lazily import lazily
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
 
 NO_STAMP = 2**63 - 1
 """In place of a stamp that is no moment: such an order counts as changed after all others."""
@@ -74,9 +79,6 @@ class Found:
 
     def arranged(self) -> Found:
         """Each order once, by the last of its stamps; those of one moment by id."""
-        import pyarrow as pa  # a run in which nothing is listed does without both
-        import pyarrow.compute as pc
-
         columns = [numbers(self.ids), numbers(self.stamps)]
         rows = pa.Table.from_arrays(columns, names=["id", "stamp"]).sort_by(_BY_ID)
         last = len(rows) - 1

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Hashable
+from typing import TYPE_CHECKING
 
 from resources.api import Api, Incomplete
-from schemas.arrays import numbers
+from resources.arrays import numbers
+from resources.lazily import lazily
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+else:
+    pc = lazily("pyarrow.compute")
 
 
 class Listing:
@@ -84,7 +91,5 @@ def _different(ids: array[int]) -> int:
     """How many different ones."""
     if not ids:
         return 0
-    import pyarrow.compute as pc  # a run in which nothing is listed does without it
-
     found: int = pc.count_distinct(numbers(ids)).as_py()
     return found
