@@ -48,6 +48,11 @@ class Observed(msgspec.Struct, frozen=True):
     kind: str
     body: str | None
 
+    @property
+    def is_missed(self) -> bool:
+        """Whether the order is suspected or found to be deleted: being seen again is news."""
+        return self.kind in ("suspected", "absent")
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

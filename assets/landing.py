@@ -20,10 +20,10 @@ from assets.known import Landed, Newest, landing_stage
 from assets.landed_keys import LandedKeys
 from assets.sources.base import Record, Source
 from resources.accounts import Account
+from resources.arrays import moments, numbers, texts
 from resources.lake import Lake
 from resources.lazily import lazily
 from resources.ledger import Ledger
-from schemas.arrays import moments, numbers, texts
 from schemas.keys import encode, nameless_key, order_key
 from schemas.lake import LAKE, SCHEMA_VERSION
 
@@ -186,7 +186,7 @@ class Landing:
             "fetched_at": moments([record.fetched_at for record in records]),
             "first_seen_at": moments(firsts),
             "run_id": texts([self._run_id] * count),
-            "schema_version": numbers([SCHEMA_VERSION] * count, pa.int16()),
+            "schema_version": numbers([SCHEMA_VERSION] * count, "h"),
         }
         schema = LAKE["raw"]
         return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)

@@ -138,7 +138,7 @@ def writer_properties(table: str) -> deltalake.WriterProperties:
 
 def data_files(handle: deltalake.DeltaTable) -> list[DataFile]:
     """The files of the version that the handle is at."""
-    actions = pa.table(handle.get_add_actions(flatten=True))
+    actions = handle.get_add_actions(flatten=True)  # pa.table() of it would import pandas
     if not actions.num_rows:
         return []
     columns = [
