@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from assets.normalise import Normaliser
+from assets.normalise import Normalised, Normaliser
 from assets.pull import Pull, Puller
 from assets.push import Pusher
 from assets.sources import accounts
@@ -38,6 +38,8 @@ class Workshop:
     """Values of the person whom this process erases: told to no run, log or ledger."""
     proof: Proof | None = None
     """What the search for them came to."""
+    ahead: dict[tuple[str, str], Normalised] = field(default_factory=dict, repr=False)
+    """By run and account what was normalised while it was landed, until the step that tells."""
 
     @property
     def accounts(self) -> Accounts:
