@@ -25,13 +25,12 @@ from resources.places import Places
 from resources.warehouse_accounts import (
     AccountReference,
     Reference,
-    Shown,
     is_outdated,
     rows_of,
 )
 from resources.warehouse_checks import Fault, Mart
 from resources.warehouse_note import Note
-from resources.warehouse_plan import Plan, Published, Reach, make_plan, pending, without
+from resources.warehouse_plan import Plan, Published, make_plan, pending, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,6 +196,12 @@ class Warehouse:
             con.execute("SET TimeZone = 'UTC'")
             return con
 
+    def drift(self) -> Sequence[tuple[str, str, int]]:
+        """Account, kind of schema drift, and of how many fields and codes; from the live file."""
+        note = self._noted()
+        said = note.said if note else self._published()
+        return said.drift if said else ()
+
     def read(self, sql: str, parameters: Parameters = None) -> pd.DataFrame:
         """The answer to a query as pandas, in Arrow types: amounts stay exact decimals."""
         import pandas as pd
@@ -245,31 +250,7 @@ class Warehouse:
         file = publication.live(self.path)
         if file is None or not publication.is_untouched(file):
             return None
-        try:
-            with duckdb.connect(str(file), read_only=True) as con:
-                build = con.execute(
-                    "SELECT layout, fingerprint, orders, order_rows, rebuilt_bytes"
-                    " FROM orderloom.build"
-                ).fetchall()[0]
-                rows = con.execute(
-                    "SELECT source_system, source_account, orders_seq, quarantine_seq, generation,"
-                    " drift_seq FROM orderloom.publication"
-                ).fetchall()
-                shown = con.execute(
-                    "SELECT source_system, source_account, last_success_at, last_error"
-                    " FROM dim_account"
-                ).fetchall()
-        except (duckdb.Error, IndexError):
-            return None
-        reaches = {(system, account): Reach(*reach) for system, account, *reach in rows}
-        layout_hash, fingerprint, orders, order_rows, size = build
-        accounts = {
-            (system, account): Shown.in_file(success, error)
-            for system, account, success, error in shown
-        }
-        return Published(
-            file, layout_hash, fingerprint, orders, order_rows, size, reaches, accounts
-        )
+        return warehouse_note.ask(file)
 
     def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
         """Build one file; without marts, and not to be published, where there are faults."""

@@ -56,6 +56,8 @@ class Published:
     rebuilt_bytes: int
     reaches: Mapping[AccountKey, Reach]
     accounts: Mapping[AccountKey, Shown]
+    drift: Sequence[tuple[str, str, int]] = ()
+    """Account, kind of drift, and how many different fields and codes it was seen in."""
 
     @property
     def is_bloated(self) -> bool:
