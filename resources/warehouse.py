@@ -259,18 +259,18 @@ class Warehouse:
             str(building), config={"storage_compatibility_version": STORAGE_VERSION}
         ) as con:
             build = Build(con, lake)
+            build.begin()
             if plan.base is None:
                 build.create()
-            touched = build.bring_up_to_date(plan.steps)
+            accounts = rows_of(content.reference, plan.reaches)
+            zones = build.take_over(accounts, content.reference.runs)
+            touched = build.bring_up_to_date(plan.steps, zones)
             faults = build.faults(content.before, content.accepted)
             if not faults:
-                build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
-                build.make(content.marts)
+                build.derive(content.marts)
                 faults = build.faults_of_marts(content.marts, content.pending)
-            built = _Built(touched, _count(con, "orders"), _count(con, "order_rows"), faults)
+            built = _Built(touched.counts, _count(con, "orders"), _count(con, "order_rows"), faults)
             if not faults:
-                con.execute("CHECKPOINT")
-                size = building.stat().st_size
                 build.note(
                     plan.reaches,
                     publication_id=building.stem,
@@ -279,9 +279,9 @@ class Warehouse:
                     fingerprint=content.fingerprint,
                     orders=built.orders,
                     order_rows=built.order_rows,
-                    rebuilt_bytes=plan.base.rebuilt_bytes if plan.base else size,
+                    rebuilt_bytes=plan.base.rebuilt_size if plan.base else 0,
                 )
-                con.execute("CHECKPOINT")
+                build.finish()
         return built
 
     @contextmanager

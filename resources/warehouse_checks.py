@@ -191,7 +191,8 @@ def find(
 ) -> dict[AccountKey, Fault]:
     """Of each account the first condition that does not hold; of the accounts of `only`, if given.
 
-    `before`: the file published before; without it nothing is compared with it.
+    `before`: the file published before, attached until the connection is closed; without it
+    nothing is compared with it.
     `accepted`: accounts that may be unlike it.
     """
     found: dict[AccountKey, Fault] = {}
@@ -206,8 +207,6 @@ def find(
             if only is None or key in only:
                 about = condition.name, condition.table, condition.what
                 found.setdefault(key, Fault(*about, count, example, condition.needs_before))
-    if before is not None:
-        con.execute(f"DETACH {BEFORE}")
     return found
 
 
