@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -265,10 +265,12 @@ class Warehouse:
             accounts = rows_of(content.reference, plan.reaches)
             zones = build.take_over(accounts, content.reference.runs)
             touched = build.bring_up_to_date(plan.steps, zones)
-            faults = build.faults(content.before, content.accepted)
+            faults = build.faults(content.before, content.accepted, touched)
             if not faults:
-                build.derive(content.marts)
-                faults = build.faults_of_marts(content.marts, content.pending)
+                has_marts = plan.base is not None and plan.base.fingerprint == content.fingerprint
+                at_marts = touched if has_marts else replace(touched, is_little=False)
+                build.derive(content.marts, at_marts)
+                faults = build.faults_of_marts(content.marts, content.pending, at_marts)
             built = _Built(touched.counts, _count(con, "orders"), _count(con, "order_rows"), faults)
             if not faults:
                 build.note(
@@ -354,7 +356,10 @@ def _is_current(base: Published, fingerprint: str, reference: Reference) -> bool
 
 
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:
-    texts = [repr((mart.name, mart.sql, mart.grain, dict(mart.comments))) for mart in marts]
+    texts = [
+        repr((mart.name, mart.sql, mart.grain, dict(mart.comments), mart.conditions))
+        for mart in marts
+    ]
     return _hash([*texts, *sorted(repr(each.settings) for each in reference.accounts)])
 
 

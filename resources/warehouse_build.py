@@ -19,13 +19,13 @@ import pyarrow as pa
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
 from resources.warehouse_checks import CONDITIONS, Condition, Fault, find
+from resources.warehouse_compression import compression
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
-from resources.warehouse_fill import Filling, Touched, Zones, of_versions, sql, type_of
+from resources.warehouse_fill import Filling, Touched, Zones, sql, type_of, version_schema, versions
 from resources.warehouse_plan import Reach, Step
 from schemas.canonical import LAKE
 from schemas.published import (
     GRAINS,
-    HISTORY_DIMENSIONS,
     INTERNAL,
     INTERNAL_GRAINS,
     MACROS,
@@ -61,6 +61,9 @@ class Mart:
     """Column -> meaning, for every column."""
     conditions: tuple[Condition, ...] = ()
     """What must hold of it; an account of which it does not is held back."""
+    follows: bool = False
+    """Whether each row follows from the rows of its order_key alone, in `orders` and
+    `order_status_history`, and from dimensions that the layout fixes."""
 
 
 class Build:
@@ -121,21 +124,27 @@ class Build:
         """
         return Filling(self._con, self._lake, steps, zones).fill()
 
-    def derive(self, marts: Sequence[Mart]) -> None:
-        """Make the dimension of dates and every mart anew, and drop those that are no more.
+    def derive(self, marts: Sequence[Mart], touched: Touched) -> None:
+        """Make the dimension of dates and the marts anew, and drop those that are no more.
 
-        Raises WarehouseError for SQL that fails and for columns without a comment.
+        `touched`: where it is little, marts that follow from each order alone are made anew for
+        those orders; the others' rows must be there from the same SQL. Raises WarehouseError for
+        SQL that fails and for columns without a comment.
         """
         self._con.execute("DELETE FROM dim_date")
         self._con.execute(sql("dim_date"))
+        followed = {mart.name for mart in marts if mart.follows and touched.is_little}
         for (name,) in self._con.execute(
             "SELECT table_name FROM duckdb_tables()"
             " WHERE database_name = CURRENT_DATABASE() AND schema_name = 'main'"
         ).fetchall():
-            if name not in GRAINS:
+            if name not in GRAINS and name not in followed:
                 self._con.execute(f'DROP TABLE "{name}"')
         for mart in marts:
-            self._make(mart)
+            if mart.name not in followed:
+                self._make(mart)
+        if followed:
+            self._follow([mart for mart in marts if mart.name in followed])
 
     def note(self, reaches: Mapping[AccountKey, Reach], **build: Any) -> None:
         """Write into the file how far publishing has come, and about the file itself.
@@ -151,34 +160,39 @@ class Build:
             self._load(f"orderloom.{name}", INTERNAL[name], records)
 
     def faults(
-        self, before: Path | None, accepted: Collection[AccountKey]
+        self, before: Path | None, accepted: Collection[AccountKey], touched: Touched
     ) -> dict[AccountKey, Fault]:
         """The accounts of which something does not hold, and what.
 
         `before`: the file published before, to compare with; None to compare with nothing.
-        `accepted`: accounts that may be unlike it.
+        `accepted`: accounts that may be unlike it. `touched`: where it is little, all held before.
         """
-        return find(self._con, CONDITIONS, before, accepted=accepted)
+        return find(self._con, CONDITIONS, before, accepted=accepted, touched=touched.is_little)
 
     def faults_of_marts(
-        self, marts: Sequence[Mart], pending: Collection[AccountKey]
+        self, marts: Sequence[Mart], pending: Collection[AccountKey], touched: Touched
     ) -> dict[AccountKey, Fault]:
         """The pending accounts of which something does not hold in a mart, and what."""
         conditions = [condition for mart in marts for condition in mart.conditions]
-        return find(self._con, conditions, only=pending)
+        return find(self._con, conditions, only=pending, touched=touched.is_little)
 
     def _make(self, mart: Mart) -> None:
         where = f"mart {mart.name}"
         if mart.name in GRAINS:
             raise WarehouseError("the name is taken", where, "give the mart another name")
         try:
-            self._con.execute(f'CREATE TABLE "{mart.name}" AS {mart.sql}')
+            shown = self._con.execute(f"DESCRIBE {mart.sql}").fetchall()
+            columns = ", ".join(
+                f'"{name}" {kind}{compression(name) if kind == "VARCHAR" else ""}'
+                for name, kind, *_ in shown
+            )
+            self._con.execute(f'CREATE TABLE "{mart.name}" ({columns})')
+            self._con.execute(f'INSERT INTO "{mart.name}" {mart.sql}')
         except duckdb.Error as error:
             raise WarehouseError(
                 str(error).splitlines()[0], where, "mend its SQL, then publish again"
             ) from error
-        columns = self._con.table(mart.name).columns
-        odd = sorted(set(columns) ^ set(mart.comments))
+        odd = sorted({name for name, *_ in shown} ^ set(mart.comments))
         if odd:
             raise WarehouseError(
                 f"column without comment, or comment without column: {', '.join(odd)}",
@@ -187,9 +201,27 @@ class Build:
             )
         describe(self._con, f'"{mart.name}"', mart.grain, mart.comments)
 
+    def _follow(self, marts: Sequence[Mart]) -> None:
+        """Make the rows of touched orders anew, by the marts' SQL over those orders alone."""
+        file = self._con.execute("SELECT CURRENT_DATABASE()").fetchall()[0][0]
+        for mart in marts:
+            self._con.execute(
+                f'DELETE FROM "{mart.name}" WHERE order_key IN (SELECT order_key FROM newest)'
+            )
+        # A temporary view goes before a table of the file.
+        self._con.execute("CREATE TEMP VIEW orders AS SELECT * FROM new_orders")
+        self._con.execute(
+            "CREATE TEMP VIEW order_status_history AS SELECT * FROM touched_order_status_history"
+        )
+        for mart in marts:
+            self._con.execute(f'INSERT INTO "{file}".main."{mart.name}" BY NAME {mart.sql}')
+        for name in ("orders", "order_status_history"):
+            self._con.execute(f"DROP VIEW temp.main.{name}")
+
     def _create(self, name: str, schema: pa.Schema, grain: str) -> None:
         columns = ", ".join(
             f'"{field.name}" {type_of(field.type)}{"" if field.nullable else " NOT NULL"}'
+            f"{compression(field.name) if field.type == pa.string() else ''}"
             for field in schema
         )
         self._con.execute(f"CREATE TABLE {name} ({columns})")
@@ -212,21 +244,10 @@ class Build:
 
     def _show_versions(self) -> None:
         """Make the view of all versions, and the macros that ask about a moment."""
-        coded = {*HISTORY_DIMENSIONS, *HISTORY_DIMENSIONS.values()}
-        schema = pa.schema([f for f in INTERNAL["superseded"] if f.name not in coded])
-        codes = ", ".join(
-            f"{{'dimension': '{name}', 'code': {name}, 'source_code': {source_code}}}"
-            for name, source_code in HISTORY_DIMENSIONS.items()
-        )
-        selects = (
-            f"SELECT {columns}, [{codes}] AS codes FROM {table}"
-            for table, columns in (
-                ("orders", of_versions(schema.names)),
-                ("orderloom.superseded", ", ".join(schema.names)),
-            )
-        )
-        self._con.execute(sql("versions") + " UNION ALL ".join(selects))
-        comments = comments_of(schema) | {"codes": "the version's code of every status dimension"}
+        select = versions("orders", "orderloom.superseded")
+        self._con.execute(sql("versions") + select)
+        meanings = comments_of(version_schema())
+        comments = meanings | {"codes": "the version's code of every status dimension"}
         grain = "One row per version of an order, the newest of each and those before."
         describe(self._con, "orderloom.versions", grain, comments, view=True)
         self._con.execute(sql("point_in_time"))
@@ -235,14 +256,15 @@ class Build:
 
 
 def layout() -> Iterable[str]:
-    """Everything that shapes the tables that are kept, as text, to tell whether it has changed."""
+    """Everything that shapes the tables that are kept, and what was seen to hold of them, as text,
+    to tell whether it has changed."""
     for schema in (*LAKE.values(), *PUBLISHED.values(), *INTERNAL.values()):
         yield schema.to_string(show_field_metadata=True)
     for entry in sorted(
         files("resources").joinpath("warehouse_sql").iterdir(), key=lambda e: e.name
     ):
         yield entry.read_text(encoding="utf-8")
-    yield repr((PUBLISHED_VERSION, source_views(), MEANINGS, MACROS))
+    yield repr((PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS))
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:

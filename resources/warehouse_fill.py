@@ -22,7 +22,7 @@ from resources.lake_files import DataFile
 from resources.warehouse_describe import literal
 from resources.warehouse_plan import Reach, Step
 from schemas.canonical import LAKE
-from schemas.published import INTERNAL
+from schemas.published import HISTORY_DIMENSIONS, INTERNAL
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +40,9 @@ ITEMS = {
 OF_ORDERS = (*CURRENT, "quarantine", *ITEMS, "order_status_history", "schema_drift")
 """Tables of the schema main that follow the orders."""
 
+_MOST = 4
+"""Where more than one in so many orders is touched, looking at all of them costs less."""
+
 UTC = "UTC"
 """The zone of accounts that have none."""
 
@@ -53,6 +56,9 @@ class Touched:
 
     counts: Mapping[AccountKey, int]
     """Orders of which a version was new, per account."""
+    is_little: bool
+    """Whether most of the file is as before: then there are the temporary tables of
+    `resources/warehouse_sql/touched.sql`, which show what is not."""
 
 
 @dataclass
@@ -82,30 +88,41 @@ class Filling:
 
     def fill(self) -> Touched:
         """Put the newest versions in the old ones' place."""
-        self._clear([step.account for step in self._steps if step.since == Reach()])
+        is_cleared = self._clear([step.account for step in self._steps if step.since == Reach()])
         self._attach()
         self._con.execute(sql("pending"))
         overtaken = self._exists("overtaken")
         newest = "SELECT * FROM fresh" + " ANTI JOIN overtaken USING (version_id)" * overtaken
         kind = "TABLE" if overtaken else "VIEW"
         self._con.execute(f"CREATE TEMP {kind} newest AS {newest}")
-        if self._exists("newest"):
+        counts = self._count_newest()
+        is_little = not is_cleared and _MOST * sum(counts.values()) < self._count_orders()
+        is_first = not self._exists("orders")
+        if is_little:
+            self._con.execute(sql("affected"))
+        if counts:
             self._supersede(overtaken=overtaken)
-            for name in CURRENT:
+            self._show_new(overtaken=overtaken, is_first=is_first, is_little=is_little)
+            for name in CURRENT[1:]:
                 self._insert_newest(name, overtaken=overtaken)
             self._fill_items()
+            self._con.execute(f"CREATE TEMP VIEW touched_versions AS {self._versions()}")
             for name in ("order_status_history", "order_status_events"):
                 self._con.execute(sql(name))
         self._insert_faults()
-        return Touched(self._count())
+        if is_little:
+            self._con.execute(sql("touched"))
+        return Touched(counts, is_little)
 
-    def _clear(self, accounts: Iterable[AccountKey]) -> None:
-        """Take out accounts that will be published from their first version on."""
+    def _clear(self, accounts: Iterable[AccountKey]) -> bool:
+        """Take out accounts that will be published from their first version on; if any was in."""
+        gone = 0
         for name in (*OF_ORDERS, "orderloom.superseded"):
-            for account in accounts:
-                self._con.execute(
-                    f"DELETE FROM {name} WHERE source_system = ? AND source_account = ?", account
-                )
+            for account in accounts if self._exists(name) else ():
+                where = "source_system = ? AND source_account = ?"
+                self._con.execute(f"DELETE FROM {name} WHERE {where}", account)
+                gone += self._con.fetchall()[0][0]
+        return gone > 0
 
     def _attach(self) -> None:
         """Show the lake's tables, as far as they may hold anything pending, as temporary views."""
@@ -177,16 +194,38 @@ class Filling:
                     f"DELETE FROM {name} WHERE order_key IN (SELECT order_key FROM newest)"
                 )
 
+    def _show_new(self, *, overtaken: bool, is_first: bool, is_little: bool) -> None:
+        """Insert the newest version of each order, and show what was inserted as `new_orders`.
+
+        Where it is little it is read from memory, since finding a few wide rows again in a table
+        costs as much as reading all of it.
+        """
+        select = self._newest("orders", overtaken=overtaken)
+        dated = f"SELECT *, {_business_dates(self._zones)} FROM ({select}) AS undated"
+        if is_little:
+            self._con.execute(f"CREATE TEMP TABLE new_orders AS {dated}")
+            self._con.execute("INSERT INTO orders BY NAME SELECT * FROM new_orders")
+            return
+        rest = "" if is_first else " SEMI JOIN newest USING (order_key)"
+        self._con.execute(f"INSERT INTO orders BY NAME {dated}")
+        self._con.execute(f"CREATE TEMP VIEW new_orders AS SELECT * FROM orders{rest}")
+
+    def _versions(self) -> str:
+        """Every version of the orders touched, the newest of each and those before."""
+        older = "(SELECT * FROM orderloom.superseded SEMI JOIN newest USING (order_key)) AS older"
+        return versions("new_orders", older)
+
     def _insert_newest(self, name: str, *, overtaken: bool) -> None:
+        select = self._newest(name, overtaken=overtaken)
+        self._con.execute(f"INSERT INTO {name} BY NAME {select}")
+
+    def _newest(self, name: str, *, overtaken: bool) -> str:
+        """The rows of a table of the lake that belong to the newest versions, as published."""
         rest = self._pending(name)
         if overtaken or rest or (name != "orders" and self._has_strangers(name)):
             after = self._files[name].after
             rest = f" SEMI JOIN newest USING (version_id) WHERE landing_seq > {after:d}"
-        shown = columns_of(name)
-        select = f"SELECT {shown} FROM lake_{name}{rest}"
-        if name == "orders":
-            select = f"SELECT *, {_business_dates(self._zones)} FROM ({select}) AS fresh_orders"
-        self._con.execute(f"INSERT INTO {name} BY NAME {select}")
+        return f"SELECT {columns_of(name)} FROM lake_{name}{rest}"
 
     def _has_strangers(self, name: str) -> bool:
         """Whether a table of the lake holds rows of versions that are not to be published."""
@@ -214,10 +253,14 @@ class Filling:
                 f" SELECT source_system, source_account, order_key, position, {fields} FROM ("
                 f"SELECT source_system, source_account, order_key, UNNEST({column}) AS item,"
                 f" GENERATE_SUBSCRIPTS({column}, 1) AS position"
-                f" FROM orders SEMI JOIN newest USING (order_key) WHERE LEN({column}) > 0)"
+                f" FROM new_orders WHERE LEN({column}) > 0)"
             )
 
-    def _count(self) -> dict[AccountKey, int]:
+    def _count_orders(self) -> int:
+        ((count,),) = self._con.execute("SELECT COUNT(*) FROM orders").fetchall()
+        return int(count)
+
+    def _count_newest(self) -> dict[AccountKey, int]:
         return {
             (system, account): count
             for system, account, count in self._con.execute(
@@ -240,6 +283,25 @@ def columns_of(name: str) -> str:
         else f'"{field.name}"'
         for field in LAKE[name]
     )
+
+
+def versions(newest: str, older: str) -> str:
+    """A SELECT of versions with the columns of the view orderloom.versions, of two relations."""
+    names = version_schema().names
+    codes = ", ".join(
+        f"{{'dimension': '{name}', 'code': {name}, 'source_code': {source_code}}}"
+        for name, source_code in HISTORY_DIMENSIONS.items()
+    )
+    return " UNION ALL ".join(
+        f"SELECT {columns}, [{codes}] AS codes FROM {relation}"
+        for relation, columns in ((newest, of_versions(names)), (older, ", ".join(names)))
+    )
+
+
+def version_schema() -> pa.Schema:
+    """The columns of the view orderloom.versions but `codes`."""
+    coded = {*HISTORY_DIMENSIONS, *HISTORY_DIMENSIONS.values()}
+    return pa.schema([f for f in INTERNAL["superseded"] if f.name not in coded])
 
 
 def of_versions(columns: Iterable[str]) -> str:
