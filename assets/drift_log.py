@@ -9,15 +9,23 @@ without any commit is one that was normalised before this table was kept.
 
 from __future__ import annotations
 
-import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING
 
 from assets.drift import SETTLED_TYPE, Scanner
 from assets.mapping import Mapped
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from schemas.known_fields import has_choices
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
 
 TABLE = "drift"
 Noted = tuple[str, str, str | None]
@@ -32,7 +40,7 @@ class DriftLog:
         self._lake = lake
         self._stage = stage
         self._done = lake.committed(TABLE, stage)
-        self._settled = self._read_settled()
+        self._scanner = Scanner(account, self._read_settled())
         self.noted: set[Noted] = set()
         """What was noted through this object."""
 
@@ -44,7 +52,7 @@ class DriftLog:
     def catch_up(self, scanner: Scanner, last: int) -> None:
         """Keep what was found in all that was normalised up to the landing sequence `last`."""
         self._append(scanner.found(), last)
-        self._settled = scanner.settled
+        self._scanner = Scanner(self._account, scanner.settled)
 
     def replace(self, scanner: Scanner, last: int) -> None:
         """Put what was found in all of the account's orders in the old one's place."""
@@ -55,16 +63,18 @@ class DriftLog:
         )
         self._count(found)
 
-    def note(self, chunk: pa.Table, mapped: Mapped, last: int) -> None:
-        """Note a chunk, less what a run that died had noted of it already."""
+    def look(self, chunk: pa.Table, mapped: Mapped) -> None:
+        """Look at a chunk, less what a run that died had noted of it already."""
         unseen = pc.field("landing_seq") > self._done
-        scanner = Scanner(self._account, self._settled)
-        scanner.scan(chunk.filter(unseen))
-        scanner.codes(mapped.tables["orders"].filter(unseen))
-        found = scanner.found()
+        self._scanner.scan(chunk.filter(unseen))
+        self._scanner.codes(mapped.tables["orders"].filter(unseen))
+
+    def keep(self, last: int) -> None:
+        """Keep what was found since the last time, in orders up to the landing sequence `last`."""
+        found = self._scanner.found()
         if found.num_rows or self.lacks_the_past:
             self._append(found, last)
-        self._settled = scanner.settled
+        self._scanner = Scanner(self._account, self._scanner.settled)
         self._count(found)
 
     def _append(self, found: pa.Table, last: int) -> None:

@@ -218,6 +218,36 @@ class Api:
 
         return self._workers.in_order(requests, ask, at_once)
 
+    def try_many(
+        self,
+        requests: Iterable[tuple[str, Params | None]],
+        *,
+        at_once: int,
+        lost: tuple[type[ApiError], ...],
+        missing_ok: bool = False,
+    ) -> Iterator[Reply | ApiError]:
+        """As `get_many`; an error of a kind in `lost` ends nothing, it stands for its reply."""
+
+        def ask(request: tuple[str, Params | None], stop: threading.Event) -> Reply | ApiError:
+            try:
+                return self._ask(self._call("GET", *request, missing_ok=missing_ok, stop=stop))
+            except lost as error:
+                return error
+
+        return self._workers.in_order(requests, ask, at_once)
+
+    def begin_get(
+        self, path: str, params: Params | None = None, *, flaw: Flaw | None = None
+    ) -> Callable[[], Reply]:
+        """A `get` that is sent while the caller does something else; call for its reply."""
+
+        def ask(stop: threading.Event) -> Reply:
+            call = self._call("GET", path, params, stop=stop)
+            call.flaw = flaw
+            return self._ask(call)
+
+        return self._workers.begin(ask)
+
     def _call(
         self,
         method: str,

@@ -17,11 +17,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import duckdb
-
-from resources import publication
+from resources import publication, warehouse_note
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
+from resources.lazily import lazily
 from resources.places import Places
 from resources.warehouse_accounts import (
     AccountReference,
@@ -30,15 +29,18 @@ from resources.warehouse_accounts import (
     is_outdated,
     rows_of,
 )
-from resources.warehouse_build import Build, Mart, layout
-from resources.warehouse_checks import Fault
+from resources.warehouse_checks import Fault, Mart
+from resources.warehouse_note import Note
 from resources.warehouse_plan import Plan, Published, Reach, make_plan, pending, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import duckdb
     import pandas as pd
     import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
 
 STORAGE_VERSION = "v1.0.0"
 """Format of the published file, named so that no later default shuts out older readers. Every
@@ -148,14 +150,17 @@ class Warehouse:
         self._places.prepare()
         lake = self._lake or Lake(self._places.lake)
         with publication.exclusive(self.path), self._plainly():
-            found = self._published()
-            marks = _hash(layout()), _fingerprint(marts, reference)
+            note = self._noted()
+            found = note.said if note else self._published()
+            shape = note.layout if note and note.code == warehouse_note.CODE else _layout()
+            marks = shape, _fingerprint(marts, reference)
             has_this_layout = found is not None and found.layout == marks[0]
             if keep_nothing or (found is not None and (not has_this_layout or found.is_bloated)):
                 rebuild = True
             can_go_back = has_this_layout and not keep_nothing
             plan = make_plan(lake, found, rebuild=rebuild, held_back=held_back)
             if plan.base and not plan.steps and _is_current(plan.base, marks[1], reference):
+                self._note(lake, note, shape, plan.base)
                 return _report(started, plan, plan.base.path, None)
             before = found.path if found else None
             while True:
@@ -167,6 +172,7 @@ class Warehouse:
                     break
                 plan = without(plan, found, built.faults, can_go_back=can_go_back)
             live = publication.publish(self.path, building)
+            self._note(lake, None, shape, self._published())
             return _report(started, plan, live, built)
 
     def forget(self) -> int:
@@ -220,6 +226,20 @@ class Warehouse:
             ).fetchall()
             return {name: _count(con, name) for (name,) in names}
 
+    def _noted(self) -> Note | None:
+        """What is noted of the live file, if it is as it was published."""
+        file = publication.live(self.path)
+        if file is None or not publication.is_untouched(file):
+            return None
+        return warehouse_note.read(self.path, file)
+
+    def _note(self, lake: Lake, before: Note | None, layout: str, said: Published | None) -> None:
+        """Let the next process find out without DuckDB and Delta Lake that nothing is new."""
+        now = Note(said, warehouse_note.CODE, layout) if said else None
+        if now and now != before:
+            warehouse_note.write(self.path, now)
+        lake.note()
+
     def _published(self) -> Published | None:
         """What the live file says; None if there is none, or if it is not as it was published."""
         file = publication.live(self.path)
@@ -253,6 +273,8 @@ class Warehouse:
 
     def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
         """Build one file; without marts, and not to be published, where there are faults."""
+        from resources.warehouse_build import Build
+
         if plan.base is not None:
             publication.copy(plan.base.path, building)
         with duckdb.connect(
@@ -353,6 +375,12 @@ def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Pub
 def _is_current(base: Published, fingerprint: str, reference: Reference) -> bool:
     """Whether a file has these marts, and says of the accounts what is known of them now."""
     return base.fingerprint == fingerprint and not is_outdated(base.accounts, reference)
+
+
+def _layout() -> str:
+    from resources.warehouse_build import layout
+
+    return _hash(layout())
 
 
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:

@@ -8,7 +8,6 @@ what the columns mean (`schemas`), mart SQL (`assets/marts`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ import pyarrow as pa
 
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
-from resources.warehouse_checks import CONDITIONS, Condition, Fault, find
+from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
 from resources.warehouse_compression import compression
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_fill import Filling, Touched, Zones, sql, type_of, version_schema, versions
 from resources.warehouse_plan import Reach, Step
-from schemas.canonical import LAKE
+from schemas.lake import LAKE
 from schemas.published import (
     GRAINS,
     INTERNAL,
@@ -47,23 +46,6 @@ of what is written to it would only be written twice."""
 _SALES = {"sales_order", "sales_credit", "service_order", "lease_order"}
 _PURCHASES = {"purchase_order", "purchase_credit"}
 _CREDITS = {"sales_credit", "purchase_credit"}
-
-
-@dataclass(frozen=True)
-class Mart:
-    """One derived table: a SELECT over the published tables."""
-
-    name: str
-    sql: str
-    grain: str
-    """What one row is."""
-    comments: Mapping[str, str]
-    """Column -> meaning, for every column."""
-    conditions: tuple[Condition, ...] = ()
-    """What must hold of it; an account of which it does not is held back."""
-    follows: bool = False
-    """Whether each row follows from the rows of its order_key alone, in `orders` and
-    `order_status_history`, and from dimensions that the layout fixes."""
 
 
 class Build:

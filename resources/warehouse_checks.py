@@ -7,15 +7,20 @@ Does not belong here: holding back (`resources/warehouse_plan.py`), checks that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from resources.lake import AccountKey
+from resources.lazily import lazily
 from resources.warehouse_describe import literal
 from schemas.status import DIMENSIONS
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = lazily("duckdb")
 
 BEFORE = "before"
 """The file published before, as the file that is being built sees it."""
@@ -42,6 +47,23 @@ class Condition:
     """The same as `faults` where only some orders were touched, and the rest held before: it looks
     at `touched_orders` and the like, see `resources/warehouse_sql/touched.sql`. None: all is looked
     at whatever was touched."""
+
+
+@dataclass(frozen=True)
+class Mart:
+    """One derived table: a SELECT over the published tables."""
+
+    name: str
+    sql: str
+    grain: str
+    """What one row is."""
+    comments: Mapping[str, str]
+    """Column -> meaning, for every column."""
+    conditions: tuple[Condition, ...] = ()
+    """What must hold of it; an account of which it does not is held back."""
+    follows: bool = False
+    """Whether each row follows from the rows of its order_key alone, in `orders` and
+    `order_status_history`, and from dimensions that the layout fixes."""
 
 
 @dataclass(frozen=True)

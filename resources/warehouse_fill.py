@@ -21,8 +21,9 @@ from resources.lake import AccountKey, Lake
 from resources.lake_files import DataFile
 from resources.warehouse_describe import literal
 from resources.warehouse_plan import Reach, Step
-from schemas.canonical import LAKE
-from schemas.published import HISTORY_DIMENSIONS, INTERNAL
+from schemas.lake import LAKE
+from schemas.published import INTERNAL
+from schemas.status import HISTORY_DIMENSIONS
 
 if TYPE_CHECKING:
     import duckdb
