@@ -271,4 +271,4 @@ def rewriting(
 
     Appending needs none. Of two who rewrite the same files at once one would be refused.
     """
-    return ledger.lease(f"lake/{table}"
+    return ledger.lease(f"lake/{table}", REWRITE, wait=wait)

@@ -35,7 +35,8 @@ from assets.workshop import Workshop
 from resources import publication
 from resources.warehouse import STORAGE_VERSION
 from resources.warehouse_accounts import rows_of
-from resources.warehouse_build import OF_ORDERS, Build
+from resources.warehouse_build import Build
+from resources.warehouse_fill import OF_ORDERS, Touched
 from sandbox.server import Sandbox
 
 ORDERS = 1_000_000
@@ -92,7 +93,9 @@ def make(home: Path, orders: int, *, most: int | None = None) -> Path:
         str(large), config={"storage_compatibility_version": STORAGE_VERSION}
     ) as con:
         build = Build(con, workshop.lake)
+        build.begin()
         build.create()
+        build.finish()
         con.execute(f"ATTACH '{small}' AS small (READ_ONLY)")
         copies = -(-orders // _count(con, "small.main.orders"))
         for name in (*OF_ORDERS, "orderloom.superseded"):
@@ -103,12 +106,14 @@ def make(home: Path, orders: int, *, most: int | None = None) -> Path:
             con.execute(f"INSERT INTO orderloom.{name} BY NAME FROM small.orderloom.{name}")
         con.execute("DETACH small")
         told = reference(workshop)
-        build.derive(rows_of(told, ()), told.runs)
-        faults = build.faults(None, ())
-        build.make(MARTS)
-        faults |= build.faults_of_marts(MARTS, frozenset())
+        build.begin()
+        build.take_over(rows_of(told, ()), told.runs)
+        everything = Touched({}, is_little=False)
+        faults = build.faults(None, (), everything)
+        build.derive(MARTS, everything)
+        faults |= build.faults_of_marts(MARTS, frozenset(), everything)
         assert not faults, faults
-        con.execute("CHECKPOINT")
+        build.finish()
     workshop.close()
     return publication.publish(workshop.places.marts, large)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -262,18 +262,20 @@ class Warehouse:
             str(building), config={"storage_compatibility_version": STORAGE_VERSION}
         ) as con:
             build = Build(con, lake)
+            build.begin()
             if plan.base is None:
                 build.create()
-            touched = build.bring_up_to_date(plan.steps)
-            faults = build.faults(content.before, content.accepted)
+            accounts = rows_of(content.reference, plan.reaches)
+            zones = build.take_over(accounts, content.reference.runs)
+            touched = build.bring_up_to_date(plan.steps, zones)
+            faults = build.faults(content.before, content.accepted, touched)
             if not faults:
-                build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
-                build.make(content.marts)
-                faults = build.faults_of_marts(content.marts, content.pending)
-            built = _Built(touched, _count(con, "orders"), _count(con, "order_rows"), faults)
+                has_marts = plan.base is not None and plan.base.fingerprint == content.fingerprint
+                at_marts = touched if has_marts else replace(touched, is_little=False)
+                build.derive(content.marts, at_marts)
+                faults = build.faults_of_marts(content.marts, content.pending, at_marts)
+            built = _Built(touched.counts, _count(con, "orders"), _count(con, "order_rows"), faults)
             if not faults:
-                con.execute("CHECKPOINT")
-                size = building.stat().st_size
                 build.note(
                     plan.reaches,
                     publication_id=building.stem,
@@ -282,9 +284,9 @@ class Warehouse:
                     fingerprint=content.fingerprint,
                     orders=built.orders,
                     order_rows=built.order_rows,
-                    rebuilt_bytes=plan.base.rebuilt_bytes if plan.base else size,
+                    rebuilt_bytes=plan.base.rebuilt_size if plan.base else 0,
                 )
-                con.execute("CHECKPOINT")
+                build.finish()
         return built
 
     @contextmanager
@@ -363,7 +365,10 @@ def _layout() -> str:
 
 
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:
-    texts = [repr((mart.name, mart.sql, mart.grain, dict(mart.comments))) for mart in marts]
+    texts = [
+        repr((mart.name, mart.sql, mart.grain, dict(mart.comments), mart.conditions))
+        for mart in marts
+    ]
     return _hash([*texts, *sorted(repr(each.settings) for each in reference.accounts)])
 
 
