@@ -35,7 +35,8 @@ from assets.workshop import Workshop
 from resources import publication
 from resources.lake import AccountKey, Lake
 from resources.warehouse import STORAGE_VERSION
-from resources.warehouse_build import OF_ORDERS, Build
+from resources.warehouse_build import Build
+from resources.warehouse_fill import OF_ORDERS, Touched
 from sandbox.server import Sandbox
 
 ORDERS = 1_000_000
@@ -84,10 +85,13 @@ def main() -> None:
 def multiply(small: Path, marts: Path, orders: int) -> Path:
     """A file of at least so many orders, copied from the file `small`, published as `marts`."""
     large = publication.unfinished(marts, publication.new_id(marts))
-    config = {"storage_compatibility_version": STORAGE_VERSION}
-    with duckdb.connect(str(large), config=config) as con:
+    with duckdb.connect(
+        str(large), config={"storage_compatibility_version": STORAGE_VERSION}
+    ) as con:
         build = Build(con, Lake(str(marts.parent / "lake")))
+        build.begin()
         build.create()
+        build.finish()
         con.execute(f"ATTACH '{small}' AS small (READ_ONLY)")
         accounts, runs = (
             con.execute(f"FROM small.main.{name}").to_arrow_table().to_pylist()
@@ -100,11 +104,14 @@ def multiply(small: Path, marts: Path, orders: int) -> Path:
             _copy(con, name, copies, keys)
             con.execute("COMMIT")
         con.execute("DETACH small")
-        build.derive(accounts, runs)
-        build.make(MARTS)
-        for faults in (build.faults(None, ()), build.faults_of_marts(MARTS, keys)):
-            assert not faults, faults
-        con.execute("CHECKPOINT")
+        build.begin()
+        build.take_over(accounts, runs)
+        everything = Touched({}, is_little=False)
+        faults = dict(build.faults(None, (), everything))
+        build.derive(MARTS, everything)
+        faults |= build.faults_of_marts(MARTS, frozenset(keys), everything)
+        assert not faults, faults
+        build.finish()
     return publication.publish(marts, large)
 
 

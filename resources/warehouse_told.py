@@ -10,7 +10,8 @@ from __future__ import annotations
 import duckdb
 
 from resources.warehouse_describe import comments_of, describe
-from schemas.published import HISTORY_DIMENSIONS, INTERNAL
+from schemas.published import INTERNAL
+from schemas.status import HISTORY_DIMENSIONS
 
 VIEW = "orderloom.told"
 KEPT = (
