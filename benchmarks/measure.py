@@ -98,16 +98,16 @@ class Server:
         return answer
 
     def stats(self) -> dict[str, Any]:
-        """Requests by kind, bytes, CPU seconds, least possible requests, truth."""
+        """Requests by kind, bytes, CPU seconds, least possible requests."""
         return self.ask("stats")
 
     def least(self) -> dict[str, int]:
         """Least possible requests: `full`, `changed`, `no_change`, `efiling`."""
         return dict(self.stats()["least"])
 
-    def truth(self) -> dict[str, int]:
+    def truth(self, source: str = "brightpearl") -> dict[str, int]:
         """Orders, rows, and sums in pence, as they are now."""
-        return dict(self.stats()["truth"])
+        return dict(self.ask("truth")[source])
 
     def change(self, count: int, new: int = 0) -> None:
         """Change orders and add new ones; two days of the server's time pass."""
