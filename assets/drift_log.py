@@ -41,8 +41,6 @@ class DriftLog:
         self._stage = stage
         self._done = lake.committed(TABLE, stage)
         self._scanner = Scanner(account, self._read_settled())
-        self.noted: set[Noted] = set()
-        """What was noted through this object."""
 
     @property
     def lacks_the_past(self) -> bool:
@@ -54,14 +52,14 @@ class DriftLog:
         self._append(scanner.found(), last)
         self._scanner = Scanner(self._account, scanner.settled)
 
-    def replace(self, scanner: Scanner, last: int) -> None:
+    def replace(self, scanner: Scanner, last: int) -> set[Noted]:
         """Put what was found in all of the account's orders in the old one's place."""
         found = scanner.found()
         own = (self._account.source, self._account.name)
         self._lake.replace_account(
             TABLE, own, [found], stage=self._stage, batch=last, after=self._done
         )
-        self._count(found)
+        return _noted(found)
 
     def look(self, chunk: pa.Table, mapped: Mapped) -> None:
         """Look at a chunk, less what a run that died had noted of it already."""
@@ -69,22 +67,17 @@ class DriftLog:
         self._scanner.scan(chunk.filter(unseen))
         self._scanner.codes(mapped.tables["orders"].filter(unseen))
 
-    def keep(self, last: int) -> None:
+    def keep(self, last: int) -> set[Noted]:
         """Keep what was found since the last time, in orders up to the landing sequence `last`."""
         found = self._scanner.found()
         if found.num_rows or self.lacks_the_past:
             self._append(found, last)
         self._scanner = Scanner(self._account, self._scanner.settled)
-        self._count(found)
+        return _noted(found)
 
     def _append(self, found: pa.Table, last: int) -> None:
         self._lake.append(TABLE, found, stage=self._stage, batch=last, after=self._done)
         self._done = max(self._done, last)
-
-    def _count(self, found: pa.Table) -> None:
-        shown = found.filter(pc.field("kind") != SETTLED_TYPE)
-        columns = (shown[name].to_pylist() for name in ("kind", "field", "code"))
-        self.noted.update(zip(*columns, strict=True))
 
     def _read_settled(self) -> dict[str, str]:
         """Field -> JSON type, as the account's orders have had it so far."""
@@ -95,3 +88,9 @@ class DriftLog:
             kept = self._lake.read(connection, TABLE, account=own)
             rows = kept.filter(f"kind = '{SETTLED_TYPE}'").project("field, json_type").fetchall()
         return dict(rows)
+
+
+def _noted(found: pa.Table) -> set[Noted]:
+    shown = found.filter(pc.field("kind") != SETTLED_TYPE)
+    columns = (shown[name].to_pylist() for name in ("kind", "field", "code"))
+    return set(zip(*columns, strict=True))

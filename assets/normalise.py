@@ -10,7 +10,7 @@ died between two tables is completed without writing anything twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -56,6 +56,30 @@ class Normalised:
     after: int = 0
     """It was made of what was landed after this landing sequence."""
     drift: set[Noted] = field(default_factory=set)
+    seconds: float = 0.0
+    """Spent on it while more was being landed."""
+
+    def add(self, later: Normalised) -> None:
+        """Add what was made after this, which may be nothing."""
+        if not self.has_any:
+            self.after = later.after
+        for name in ("orders", "order_rows", "order_parties", "quarantined", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        self.drift |= later.drift
+
+    def count(self, mapped: Mapped) -> None:
+        """Add what was made of one chunk."""
+        quarantine = mapped.tables["quarantine"]
+        held = quarantine.filter(pc.field("is_held"))
+        self.orders += mapped.count("orders")
+        self.order_rows += mapped.count("order_rows")
+        self.order_parties += mapped.count("order_parties")
+        self.quarantined += len(pc.unique(held["version_id"]))
+
+    @property
+    def has_any(self) -> bool:
+        """Whether any version was made or held."""
+        return bool(self.orders or self.quarantined)
 
     @property
     def drift_counts(self) -> dict[str, int]:
@@ -70,14 +94,19 @@ class Normalised:
 class Batch:
     """Mapped chunks that are committed together."""
 
-    reached: int = 0
-    """The last landing sequence in it; 0 while it is empty."""
+    reached: int
+    """The last landing sequence in it; where it is empty, that after which it begins."""
+    made: Normalised = field(init=False)
     tables: dict[str, list[pa.Table]] = field(default_factory=lambda: {t: [] for t in WRITTEN})
     bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.made = Normalised(after=self.reached)
 
     def add(self, mapped: Mapped, reached: int) -> None:
         """Add the chunk that follows."""
         self.reached = reached
+        self.made.count(mapped)
         for table, made in self.tables.items():
             made.append(mapped.tables[table])
             self.bytes += mapped.tables[table].nbytes
@@ -115,15 +144,17 @@ class Normaliser:
 
         Where a replay died half way it is done again, so that no table is left by an older mapping.
         """
+        total = Normalised()
         if self.is_drained:
-            return Normalised()
+            return total
         with (
             self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease,
             Mappers(self._account) as mappers,
         ):
             if self._is_half_replayed:
                 return self._replace(mappers, lease)
-            return self._go_on(mappers, lease)
+            self._go_on(mappers, lease, total)
+        return total
 
     def replay(self) -> Normalised:
         """Map every raw record of the account afresh and put the result in the old one's place."""
@@ -133,43 +164,52 @@ class Normaliser:
         ):
             return self._replace(mappers, lease)
 
-    def _go_on(self, mappers: Mappers, lease: Lease) -> Normalised:
+    def go_ahead(
+        self, mappers: Mappers, lease: Lease, total: Normalised, is_over: Callable[[], bool]
+    ) -> None:
+        """As `drain`, under a lease held already, until it is over; what is committed is counted.
+
+        Leaves to `drain` what that has to mend first.
+        """
+        if not (self.is_drained or self._is_half_replayed):
+            self._go_on(mappers, lease, total, is_over)
+
+    def _go_on(
+        self,
+        mappers: Mappers,
+        lease: Lease,
+        total: Normalised,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Map what was landed and not yet mapped, under the lease."""
         done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
-        total = Normalised(after=done["orders"])
         last = self._lake.committed("raw", landing_stage(self._account))
         drift = self._drift_log(mappers, done["orders"])
-        batch = Batch()
-        for chunk, mapped in mappers.map(self._chunks(done["orders"], last)):
+        batch = Batch(done["orders"])
+        for chunk, mapped in mappers.map(self._chunks(done["orders"], last, is_over)):
             drift.look(chunk, mapped)
             batch.add(mapped, pc.max(chunk["landing_seq"]).as_py())
-            _count(total, mapped)
             if batch.is_full:
-                self._commit(batch, drift, lease, done)
-                batch = Batch()
-        if batch.reached:
-            self._commit(batch, drift, lease, done)
-        total.drift = drift.noted
-        return total
+                total.add(self._commit(batch, drift, lease, done))
+                batch = Batch(batch.reached)
+        if batch.tables["orders"]:
+            total.add(self._commit(batch, drift, lease, done))
 
     def _replace(self, mappers: Mappers, lease: Lease) -> Normalised:
         """As `replay`, under the lease. Every table gets one generation, the same for all."""
-        total = Normalised()
         done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
         last = self._lake.committed("raw", landing_stage(self._account))
         generation = 1 + max(self._lake.generation(table, self._own) for table in WRITTEN)
-        batch = Batch()
+        batch = Batch(0)
         log = DriftLog(self._account, self._lake, self._stage)
         scanner = Scanner(self._account)
         for chunk, mapped in mappers.map(self._chunks(0, last)):
             batch.add(mapped, last)
             scanner.scan(chunk)
             scanner.codes(mapped.tables["orders"])
-            _count(total, mapped)
         with rewriting(self._ledger, DRIFT):
             lease.check()
-            log.replace(scanner, last)
-        total.drift = log.noted
+            batch.made.drift = log.replace(scanner, last)
         for table in WRITTEN:
             with rewriting(self._ledger, table):
                 lease.check()
@@ -182,7 +222,7 @@ class Normaliser:
                     after=done[table],
                     generation=generation,
                 )
-        return total
+        return batch.made
 
     def _drift_log(self, mappers: Mappers, mapped_to: int) -> DriftLog:
         """The account's drift, brought up to what is mapped where it was never noted."""
@@ -195,10 +235,13 @@ class Normaliser:
             log.catch_up(scanner, mapped_to)
         return log
 
-    def _commit(self, batch: Batch, drift: DriftLog, lease: Lease, done: dict[str, int]) -> None:
+    def _commit(
+        self, batch: Batch, drift: DriftLog, lease: Lease, done: dict[str, int]
+    ) -> Normalised:
         lease.check()
-        drift.keep(batch.reached)
+        batch.made.drift = drift.keep(batch.reached)
         self._write(batch, done)
+        return batch.made
 
     def _write(self, batch: Batch, done: dict[str, int]) -> None:
         """Append to every table what it lacks, and note in `done` how far it has come."""
@@ -211,8 +254,14 @@ class Normaliser:
                 self._lake.append(table, records, stage=self._stage, batch=last, after=after)
                 done[table] = max(after, last)
 
-    def _chunks(self, after: int, last: int) -> Iterator[pa.Table]:
-        return raw_chunks(self._lake, self._own, after, last)
+    def _chunks(
+        self, after: int, last: int, is_over: Callable[[], bool] = lambda: False
+    ) -> Iterator[pa.Table]:
+        """Raw records beyond a landing sequence up to another, until it is over."""
+        for chunk in raw_chunks(self._lake, self._own, after, last):
+            yield chunk
+            if is_over():
+                return
 
 
 def rewriting(
@@ -223,12 +272,3 @@ def rewriting(
     Appending needs none. Of two who rewrite the same files at once one would be refused.
     """
     return ledger.lease(f"lake/{table}", REWRITE, wait=wait)
-
-
-def _count(total: Normalised, mapped: Mapped) -> None:
-    quarantine = mapped.tables["quarantine"]
-    held = quarantine.filter(pc.field("is_held"))
-    total.orders += mapped.count("orders")
-    total.order_rows += mapped.count("order_rows")
-    total.order_parties += mapped.count("order_parties")
-    total.quarantined += len(pc.unique(held["version_id"]))

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from assets import checks
 from assets.freshness import policy
-from assets.holding_back import PUBLISH, accepted, note
+from assets.holding_back import accepted, note
 from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.partitions import plainly
@@ -23,6 +23,7 @@ from assets.telling_marts import COLUMNS, defined_columns, published_metadata
 from assets.upkeep import Upkeep
 from assets.workshop import Workshop
 from resources.accounts import Account
+from resources.ledger import PUBLISH
 
 TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
 """Published tables that are shown as assets beside the marts."""

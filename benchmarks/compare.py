@@ -72,20 +72,29 @@ class Comparison:
         }
 
 
-def compare(contestants: Sequence[Contestant], orders: int, rounds: int) -> Comparison:
-    """Run all contestants that many times. Raises Unequal where outputs differ."""
+def compare(
+    contestants: Sequence[Contestant],
+    orders: int,
+    rounds: int,
+    cases: Sequence[str] = CASES,
+    data: Path = DATA,
+) -> Comparison:
+    """Run all contestants that many times. `data`: where orders are kept and outputs are written.
+
+    Raises Unequal where outputs differ.
+    """
     found = Comparison(orders)
     for each in contestants:
         each.python()
-    with serving(orders) as server, workplace() as folder:
+    with serving(orders, folder=data / "orders") as server, workplace(data) as folder:
         for number in range(rounds):
             turn = number % len(contestants)
-            outputs: dict[str, dict[str, Held]] = {case: {} for case in CASES}
+            outputs: dict[str, dict[str, Held]] = {case: {} for case in cases}
             truths: dict[str, dict[str, int]] = {}
             for contestant in [*contestants[turn:], *contestants[:turn]]:
                 own = folder / contestant.name
                 contestant.prepare(server, own)
-                for case, held in _cases(contestant, server, own, found):
+                for case, held in _cases(contestant, server, own, found, cases):
                     outputs[case][contestant.name] = held
                     truths[case] = server.truth()
                 shutil.rmtree(own)
@@ -97,13 +106,17 @@ def compare(contestants: Sequence[Contestant], orders: int, rounds: int) -> Comp
 
 
 def _cases(
-    contestant: Contestant, server: Server, folder: Path, found: Comparison
+    contestant: Contestant,
+    server: Server,
+    folder: Path,
+    found: Comparison,
+    cases: Sequence[str],
 ) -> Iterator[tuple[str, Held]]:
     """Run every case, each with what the contestant holds after it."""
     command, env = contestant.command(server, folder), contestant.environment(folder)
     server.restore()
     changes = {"changed": max(1, found.orders // 100), "one_changed": 1}
-    for case in CASES:
+    for case in cases:
         if case in changes:
             server.change(changes[case])
         found.least[case] = server.least()[case if case in ("full", "no_change") else "changed"]
@@ -152,10 +165,10 @@ def time_commands(orders: int, rounds: int) -> Comparison:
 
 
 @contextmanager
-def workplace() -> Iterator[Path]:
+def workplace(data: Path = DATA) -> Iterator[Path]:
     """An empty folder beside the rendered orders, removed in the end."""
-    DATA.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=DATA, prefix="run-") as folder:
+    data.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data, prefix="run-") as folder:
         yield Path(folder)
 
 

@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / ".venv-bench"
 """Virtual environments of what is compared; git-ignored, as is what `DATA` holds."""
 DATA = ROOT / "var" / "benchmarks"
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS = 0.03
 CREDENTIALS = {"BENCH_APP_REF": "app", "BENCH_TOKEN": "token"}
 """Environment variables that the accounts file names. The server asks for no credentials."""
 
@@ -60,8 +60,8 @@ class Figures:
     cpu: float
     """User and system time of the command and of all children that it waited for."""
     peak: float
-    """Most memory of the process tree at one moment, shared pages once: sampled PSS, and at least
-    the largest resident set of any of its processes."""
+    """Most memory of the process tree at one moment, shared pages once: sampled, and at least the
+    largest resident set that the command's own process ever had."""
     requests: int
     kinds: dict[str, int]
     """Requests by kind: search, get, options, list, lines."""
@@ -69,6 +69,8 @@ class Figures:
     server_cpu: float
     written: float
     """Megabytes handed to the disk; 0 on a file system in memory."""
+    others: float
+    """Cores that anything else on the machine kept busy meanwhile: near 0 on an idle machine."""
     said: str
     """The last line that the command printed."""
 
@@ -174,17 +176,17 @@ def measured(
     The counters of the server are reset before it runs. `env` is added to the environment. Children
     count where the command waits for them; memory is that of all descendants.
     """
-    before = _reset(server)
+    before, busy_before = _reset(server), busy_seconds()
     with tempfile.TemporaryFile() as said:
         began = time.monotonic()
         process = subprocess.Popen(
             [str(each) for each in command],
             stdout=said, stderr=subprocess.STDOUT, env=os.environ | dict(env or {}), cwd=cwd,
         )  # fmt: skip
-        with _sampled(process.pid) as peak:
+        with _ended(process), _sampled(process.pid) as peak:
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
+            process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         text = said.read().decode(errors="replace").strip()
     if process.returncode:
@@ -193,17 +195,27 @@ def measured(
     stats: dict[str, Any] = {"requests": {}, "bytes": 0, "cpu": 0.0}
     if server is not None:
         stats = server.stats()
+    cpu, server_cpu = usage.ru_utime + usage.ru_stime, stats["cpu"] - before
+    busy_with_others = busy_seconds() - busy_before - cpu - server_cpu
     return Figures(
         wall=wall,
-        cpu=usage.ru_utime + usage.ru_stime,
-        peak=max(peak[0], usage.ru_maxrss * 1024) / 2**20,
+        cpu=cpu,
+        peak=peak[0] / 2**20,
         requests=sum(stats["requests"].values()),
         kinds=stats["requests"],
         bytes=stats["bytes"],
-        server_cpu=stats["cpu"] - before,
+        server_cpu=server_cpu,
         written=usage.ru_oublock * 512 / 2**20,
+        others=max(0.0, busy_with_others / wall),
         said=text.splitlines()[-1] if text else "",
     )
+
+
+def busy_seconds() -> float:
+    """CPU seconds that the whole machine has spent on anything so far, stolen ones included."""
+    numbers = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]
+    user, nice, system, _idle, _waiting, *interrupts = map(int, numbers)
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def _reset(server: Server | None) -> float:
@@ -215,6 +227,17 @@ def _reset(server: Server | None) -> float:
 
 
 @contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """See to it that an interrupted measurement leaves no process behind."""
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
 def _sampled(pid: int) -> Iterator[list[int]]:
     """The most bytes that a process tree has held so far, as the only item of a list."""
     peak = [0]
@@ -222,7 +245,8 @@ def _sampled(pid: int) -> Iterator[list[int]]:
 
     def sample() -> None:
         while not done.wait(SAMPLE_SECONDS):
-            peak[0] = max(peak[0], held_by_tree(pid))
+            # Not ru_maxrss: it begins with what this process held when it started the command.
+            peak[0] = max(peak[0], held_by_tree(pid), largest_resident_set(pid))
 
     thread = threading.Thread(target=sample)
     thread.start()
@@ -252,6 +276,11 @@ def descendants(pid: int) -> Iterator[int]:
         yield from descendants(child)
 
 
+def largest_resident_set(pid: int) -> int:
+    """Bytes of memory that a process held at most so far, shared pages included."""
+    return _kilobytes(f"/proc/{pid}/status", "VmHWM:") * 1024
+
+
 def resident_set(pid: int) -> int:
     """Bytes of memory of a process, shared pages included."""
     try:
@@ -262,11 +291,15 @@ def resident_set(pid: int) -> int:
 
 def proportional_set(pid: int) -> int:
     """Bytes of memory of a process, shared pages divided among those who share them."""
+    return _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:") * 1024
+
+
+def _kilobytes(file: str, name: str) -> int:
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
     except OSError:  # It has ended.
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
 
 
 @dataclass

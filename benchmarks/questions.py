@@ -35,7 +35,8 @@ from assets.workshop import Workshop
 from resources import publication
 from resources.warehouse import STORAGE_VERSION
 from resources.warehouse_accounts import rows_of
-from resources.warehouse_build import OF_ORDERS, Build
+from resources.warehouse_build import Build
+from resources.warehouse_fill import OF_ORDERS, Touched
 from sandbox.server import Sandbox
 
 ORDERS = 1_000_000
@@ -44,8 +45,10 @@ YEARS = 3
 CUSTOMERS_COME_AGAIN = 3
 """Copies in a row that have the same customers."""
 PAGE = Path(__file__).parents[1] / "docs/questions.md"
-KEYS = frozenset({"order_key", "order_row_key", "version_id", "source_order_id"})
+KEYS = frozenset({"order_key", "order_row_key", "version_id"})
+"""Columns that begin with the account, `:` and the id of the order; see schemas/keys.py."""
 COPIES_AT_A_TIME = 10
+"""Within these alone the rows are sorted, newest orders last."""
 
 
 @dataclass(frozen=True)
@@ -90,21 +93,27 @@ def make(home: Path, orders: int, *, most: int | None = None) -> Path:
         str(large), config={"storage_compatibility_version": STORAGE_VERSION}
     ) as con:
         build = Build(con, workshop.lake)
+        build.begin()
         build.create()
+        build.finish()
         con.execute(f"ATTACH '{small}' AS small (READ_ONLY)")
         copies = -(-orders // _count(con, "small.main.orders"))
         for name in (*OF_ORDERS, "orderloom.superseded"):
+            con.execute("BEGIN")
             _copy(con, name, copies)
+            con.execute("COMMIT")
         for name in ("publication", "build"):
             con.execute(f"INSERT INTO orderloom.{name} BY NAME FROM small.orderloom.{name}")
         con.execute("DETACH small")
         told = reference(workshop)
-        build.derive(rows_of(told, ()), told.runs)
-        faults = build.faults(None, ())
-        build.make(MARTS)
-        faults |= build.faults_of_marts(MARTS, frozenset())
+        build.begin()
+        build.take_over(rows_of(told, ()), told.runs)
+        everything = Touched({}, is_little=False)
+        faults = build.faults(None, (), everything)
+        build.derive(MARTS, everything)
+        faults |= build.faults_of_marts(MARTS, frozenset(), everything)
         assert not faults, faults
-        con.execute("CHECKPOINT")
+        build.finish()
     workshop.close()
     return publication.publish(workshop.places.marts, large)
 
@@ -176,8 +185,12 @@ def _copy(con: duckdb.DuckDBPyConnection, table: str, copies: int) -> None:
 def _copied(column: str, kind: str, copies: int) -> str | None:
     """A column of copy number n, the newest being 0; None where all copies have the same."""
     days = f"CAST(n * {365 * YEARS} // {copies} AS INTEGER)"
+    number = f"CAST({1000 + copies} - n AS VARCHAR)"
+    if column == "source_order_id":
+        return f"{number} || source_order_id"
     if column in KEYS:
-        return f"{column} || CASE n WHEN 0 THEN '' ELSE '-' || n END"
+        account = "s.source_system || ':' || s.source_account || ':'"
+        return f"REPLACE({column}, {account}, {account} || {number})"
     if column == "email":
         return f"email || (n // {CUSTOMERS_COME_AGAIN})"
     if column == "landing_seq":

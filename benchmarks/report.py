@@ -27,6 +27,8 @@ HERE = Path(__file__).parent / "results"
 PAGES = {ROOT / "README.md": "summary", ROOT / "docs" / "performance.md": "tables"}
 CASES = {"full": "full load", "no_change": "no change", "changed": "1 % changed"}
 CASES |= {"one_changed": "one changed"}
+QUIET = 0.1
+"""Cores that other work may keep busy before it is told."""
 INK, OTHERS = "#1b6ca8", "#b8c4ce"
 
 
@@ -100,9 +102,16 @@ def machine(result: Result) -> str:
         if name in ("dagster", "duckdb", "deltalake", "dlt", "pandas")
         and (owner == "orderloom" or name == owner)
     )
+    others = median(
+        run["others"]
+        for cases in result["runs"].values()
+        for runs in cases.values()
+        for run in runs
+    )
+    beside = f" Other work kept {others:.1f} cores busy meanwhile." if others > QUIET else ""
     return (
         f"{result['processor']}, {result['cores']} cores, {result['memory_gb']} GB,"
-        f" {result['system']}, Python {result['python']}, {versions}; {result['taken_on']}."
+        f" {result['system']}, Python {result['python']}, {versions}; {result['taken_on']}.{beside}"
     )
 
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
 import msgspec
 import tenacity
 
@@ -37,6 +36,9 @@ from resources.refusals import (
 from resources.replies import NotJson, Reply, read_reply, retry_after, sensible_seconds
 from resources.transport import Params, Transport
 from resources.workers import Workers
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = [
     "Api",

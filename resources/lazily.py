@@ -11,6 +11,8 @@ that names one of these libraries on its way imports it for type checkers alone,
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -19,10 +21,19 @@ from typing import Any
 class _Lazy(ModuleType):
     """Has the attributes of the module of its name, which it imports for the first of them."""
 
+    def __init__(self, name: str, without: Sequence[str]) -> None:
+        super().__init__(name)
+        self._without = without
+
     def __getattr__(self, name: str) -> Any:
+        for part in self._without:
+            sys.modules.setdefault(part, None)  # type: ignore[arg-type]  # not to be imported
         return getattr(import_module(self.__name__), name)
 
 
-def lazily(name: str) -> Any:
-    """A library by its name, to be used like the module itself."""
-    return _Lazy(name)
+def lazily(name: str, *, without: Sequence[str] = ()) -> Any:
+    """A library by its name, to be used like the module itself.
+
+    `without`: modules that it imports although it can do without, and nobody here needs.
+    """
+    return _Lazy(name, without)

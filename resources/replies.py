@@ -10,13 +10,15 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import msgspec
 
 from resources.errors import ApiError
 from resources.redaction import redact
+
+if TYPE_CHECKING:
+    import httpx
 
 LONGEST_WAIT = 86_400.0
 """Seconds. A header that asks for more is taken for nonsense or a mistaken unit."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -25,13 +25,12 @@ from resources.places import Places
 from resources.warehouse_accounts import (
     AccountReference,
     Reference,
-    Shown,
     is_outdated,
     rows_of,
 )
 from resources.warehouse_checks import Fault, Mart
 from resources.warehouse_note import Note
-from resources.warehouse_plan import Plan, Published, Reach, make_plan, pending, without
+from resources.warehouse_plan import Plan, Published, make_plan, pending, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,6 +196,12 @@ class Warehouse:
             con.execute("SET TimeZone = 'UTC'")
             return con
 
+    def drift(self) -> Sequence[tuple[str, str, int]]:
+        """Account, kind of schema drift, and of how many fields and codes; from the live file."""
+        note = self._noted()
+        said = note.said if note else self._published()
+        return said.drift if said else ()
+
     def read(self, sql: str, parameters: Parameters = None) -> pd.DataFrame:
         """The answer to a query as pandas, in Arrow types: amounts stay exact decimals."""
         import pandas as pd
@@ -245,31 +250,7 @@ class Warehouse:
         file = publication.live(self.path)
         if file is None or not publication.is_untouched(file):
             return None
-        try:
-            with duckdb.connect(str(file), read_only=True) as con:
-                build = con.execute(
-                    "SELECT layout, fingerprint, orders, order_rows, rebuilt_bytes"
-                    " FROM orderloom.build"
-                ).fetchall()[0]
-                rows = con.execute(
-                    "SELECT source_system, source_account, orders_seq, quarantine_seq, generation,"
-                    " drift_seq FROM orderloom.publication"
-                ).fetchall()
-                shown = con.execute(
-                    "SELECT source_system, source_account, last_success_at, last_error"
-                    " FROM dim_account"
-                ).fetchall()
-        except (duckdb.Error, IndexError):
-            return None
-        reaches = {(system, account): Reach(*reach) for system, account, *reach in rows}
-        layout_hash, fingerprint, orders, order_rows, size = build
-        accounts = {
-            (system, account): Shown.in_file(success, error)
-            for system, account, success, error in shown
-        }
-        return Published(
-            file, layout_hash, fingerprint, orders, order_rows, size, reaches, accounts
-        )
+        return warehouse_note.ask(file)
 
     def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
         """Build one file; without marts, and not to be published, where there are faults."""
@@ -281,18 +262,20 @@ class Warehouse:
             str(building), config={"storage_compatibility_version": STORAGE_VERSION}
         ) as con:
             build = Build(con, lake)
+            build.begin()
             if plan.base is None:
                 build.create()
-            touched = build.bring_up_to_date(plan.steps)
-            faults = build.faults(content.before, content.accepted)
+            accounts = rows_of(content.reference, plan.reaches)
+            zones = build.take_over(accounts, content.reference.runs)
+            touched = build.bring_up_to_date(plan.steps, zones)
+            faults = build.faults(content.before, content.accepted, touched)
             if not faults:
-                build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
-                build.make(content.marts)
-                faults = build.faults_of_marts(content.marts, content.pending)
-            built = _Built(touched, _count(con, "orders"), _count(con, "order_rows"), faults)
+                has_marts = plan.base is not None and plan.base.fingerprint == content.fingerprint
+                at_marts = touched if has_marts else replace(touched, is_little=False)
+                build.derive(content.marts, at_marts)
+                faults = build.faults_of_marts(content.marts, content.pending, at_marts)
+            built = _Built(touched.counts, _count(con, "orders"), _count(con, "order_rows"), faults)
             if not faults:
-                con.execute("CHECKPOINT")
-                size = building.stat().st_size
                 build.note(
                     plan.reaches,
                     publication_id=building.stem,
@@ -301,9 +284,9 @@ class Warehouse:
                     fingerprint=content.fingerprint,
                     orders=built.orders,
                     order_rows=built.order_rows,
-                    rebuilt_bytes=plan.base.rebuilt_bytes if plan.base else size,
+                    rebuilt_bytes=plan.base.rebuilt_size if plan.base else 0,
                 )
-                con.execute("CHECKPOINT")
+                build.finish()
         return built
 
     @contextmanager
@@ -382,7 +365,10 @@ def _layout() -> str:
 
 
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:
-    texts = [repr((mart.name, mart.sql, mart.grain, dict(mart.comments))) for mart in marts]
+    texts = [
+        repr((mart.name, mart.sql, mart.grain, dict(mart.comments), mart.conditions))
+        for mart in marts
+    ]
     return _hash([*texts, *sorted(repr(each.settings) for each in reference.accounts)])
 
 

@@ -20,12 +20,25 @@ from datetime import datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import resources
 import schemas
+from resources.lazily import lazily
 from resources.warehouse_accounts import Shown
 from resources.warehouse_plan import Published, Reach
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = lazily("duckdb")
+
+_HAS_DRIFT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_drift'"
+_DRIFT = (
+    "SELECT source_system || '.' || source_account, kind,"
+    " COUNT(DISTINCT concat_ws(' ', field, code)) FROM schema_drift"
+    " GROUP BY 1, 2 ORDER BY 1, kind DESC"
+)
 
 _SHAPING = (".py", ".sql", ".csv")
 """Files of `schemas` and `resources` that shape the tables, or may."""
@@ -60,10 +73,39 @@ def read(marts: Path, file: Path) -> Note | None:
             for system, name, moment, is_failing in said["accounts"]
         }
         counts = said["orders"], said["order_rows"], said["rebuilt_bytes"]
-        found = Published(file, said["layout"], said["fingerprint"], *counts, reaches, accounts)
+        drift = [(account, kind, count) for account, kind, count in said["drift"]]
+        marks = said["layout"], said["fingerprint"]
+        found = Published(file, *marks, *counts, reaches, accounts, drift)
         return Note(found, told["code"], told["layout"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def ask(file: Path) -> Published | None:
+    """What a published file itself says; None where it is not one of ours."""
+    try:
+        with duckdb.connect(str(file), read_only=True) as con:
+            ((layout, fingerprint, orders, order_rows, size),) = con.execute(
+                "SELECT layout, fingerprint, orders, order_rows, rebuilt_bytes FROM orderloom.build"
+            ).fetchall()
+            rows = con.execute(
+                "SELECT source_system, source_account, orders_seq, quarantine_seq, generation,"
+                " drift_seq FROM orderloom.publication"
+            ).fetchall()
+            shown = con.execute(
+                "SELECT source_system, source_account, last_success_at, last_error FROM dim_account"
+            ).fetchall()
+            has_drift = con.execute(_HAS_DRIFT).fetchall()
+            drift = con.execute(_DRIFT).fetchall() if has_drift else []
+    except (duckdb.Error, ValueError):
+        return None
+    reaches = {(system, account): Reach(*reach) for system, account, *reach in rows}
+    accounts = {
+        (system, account): Shown.in_file(success, error)
+        for system, account, success, error in shown
+    }
+    counts = orders, order_rows, size
+    return Published(file, layout, fingerprint, *counts, reaches, accounts, drift)
 
 
 def write(marts: Path, note: Note) -> None:
@@ -81,6 +123,7 @@ def write(marts: Path, note: Note) -> None:
             "orders": said.orders,
             "order_rows": said.order_rows,
             "rebuilt_bytes": said.rebuilt_bytes,
+            "drift": [list(each) for each in said.drift],
             "reaches": [[*own, *_numbers(reach)] for own, reach in said.reaches.items()],
             "accounts": [
                 [*own, shown.last_success_at and shown.last_success_at.isoformat(),

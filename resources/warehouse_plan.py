@@ -56,10 +56,17 @@ class Published:
     rebuilt_bytes: int
     reaches: Mapping[AccountKey, Reach]
     accounts: Mapping[AccountKey, Shown]
+    drift: Sequence[tuple[str, str, int]] = ()
+    """Account, kind of drift, and how many different fields and codes it was seen in."""
+
+    @property
+    def rebuilt_size(self) -> int:
+        """Bytes of the file that was last built from scratch; that may be this one."""
+        return self.rebuilt_bytes or self.path.stat().st_size
 
     @property
     def is_bloated(self) -> bool:
-        return self.path.stat().st_size > _BLOAT * self.rebuilt_bytes + _SPARE_BYTES
+        return self.path.stat().st_size > _BLOAT * self.rebuilt_size + _SPARE_BYTES
 
 
 @dataclass(frozen=True)

@@ -269,7 +269,8 @@ BUILD = pa.schema(
         text("fingerprint", "hash of the marts and of the accounts' settings", required=True),
         column("orders", pa.int64(), "orders in the file", required=True),
         column("order_rows", pa.int64(), "order rows in the file", required=True),
-        column("rebuilt_bytes", pa.int64(), "size of the file when last built from scratch, bytes",
+        column("rebuilt_bytes", pa.int64(),
+               "size of the file that was last built from scratch, bytes; 0: this one was",
                required=True),
     ]
 )  # fmt: skip

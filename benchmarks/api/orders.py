@@ -26,7 +26,7 @@ BEGAN = datetime(2025, 1, 1, tzinfo=UTC)
 SECONDS_APART = 10
 NEVER = -1
 """Stamp of what was never changed."""
-LAYOUT = 1
+LAYOUT = 2
 """To be raised with every change of what is rendered, so that old folders are made anew."""
 Body = dict[str, Any]
 
@@ -61,72 +61,84 @@ def order(
     contact = 900 + dice.randrange(9_000)
     rows = [_row(dice, place) for place in range(dice.randint(1, 6))]
     net, tax = sum(each[1] for each in rows), sum(each[2] for each in rows)
-    order_id = FIRST_ID + number
-    status = dice.randrange(1, 9)
+    order_id, status = FIRST_ID + number, dice.randrange(1, 9)
+    stamps = {"createdOn": text(created)}
+    if updated != NEVER:
+        stamps["updatedOn"] = text(updated)
     body: Body = {
         "id": order_id,
         "parentOrderId": 0,
         "orderTypeCode": "SO" if is_sale else "PO",
         "reference": f"order#{number}",
         "version": 1 + version,
-        "state": {"tax": "ready"},
         "orderStatus": {"orderStatusId": status, "name": "Draft / Quote"},
         "orderPaymentStatus": dice.choice(("PAID", "UNPAID", "PARTIALLY_PAID")),
         "stockStatusCode": "SON" if is_sale else "PON",
-        "allocationStatusCode": "ANA",
-        "shippingStatusCode": "SNS",
+        **_SAME_FOR_ALL,
         "placedOn": text(created),
-        "createdOn": text(created),
-        **({} if updated == NEVER else {"updatedOn": text(updated)}),
-        "createdById": 200,
-        "priceListId": 1,
-        "priceModeCode": "EXC",
+        **stamps,
         "delivery": {"deliveryDate": text(created + 777_600), "shippingMethodId": 1},
-        "invoices": [
-            {
-                "invoiceReference": f"INV{number}",
-                "taxDate": text(created),
-                "dueDate": text(created + 2_592_000),
-            }
-        ],
-        "currency": {
-            "accountingCurrencyCode": "GBP",
-            "orderCurrencyCode": "GBP",
-            "exchangeRate": "1.000000",
-            "fixedExchangeRate": False,
-        },
-        "totalValue": {
-            "net": pounds(net),
-            "taxAmount": pounds(tax),
-            "baseNet": pounds(net),
-            "baseTaxAmount": pounds(tax),
-            "baseTotal": pounds(net + tax),
-            "total": pounds(net + tax),
-        },
-        "assignment": {
-            "current": {
-                "staffOwnerContactId": 200,
-                "projectId": 1,
-                "channelId": 2,
-                "leadSourceId": 4,
-                "teamId": 2,
-            }
-        },
+        "invoices": [_invoice(number, created)],
+        "totalValue": _totals(net, tax),
         "parties": {
             "customer" if is_sale else "supplier": _party(dice, contact),
             "delivery": _party(dice),
             "billing": _party(dice, contact),
         },
         "orderRows": {str(order_id * 6 + place): row for place, (row, _, _) in enumerate(rows)},
-        "warehouseId": 2,
-        "costPriceListId": 1,
-        "isDropship": False,
         "customFields": {"PCF_CHANNEL": {"id": dice.randrange(1, 9), "value": "Web shop"}},
     }
     found: list[Any] = [order_id, 1 if is_sale else 2, contact, status, 1, text(created), 200]
-    found += [f"order#{number}", 2, None if updated == NEVER else text(updated), 0, 2]
+    found += [f"order#{number}", 2, stamps.get("updatedOn"), 0, 2]
     rendered = msgspec.json.encode(body), msgspec.json.encode(found)
     return Order(*rendered, created, updated, len(rows), net, tax)
+
+
+_SAME_FOR_ALL: Body = {
+    "state": {"tax": "ready"},
+    "allocationStatusCode": "ANA",
+    "shippingStatusCode": "SNS",
+    "createdById": 200,
+    "priceListId": 1,
+    "costPriceListId": 1,
+    "priceModeCode": "EXC",
+    "currency": {
+        "accountingCurrencyCode": "GBP",
+        "orderCurrencyCode": "GBP",
+        "exchangeRate": "1.000000",
+        "fixedExchangeRate": False,
+    },
+    "assignment": {
+        "current": {
+            "staffOwnerContactId": 200,
+            "projectId": 1,
+            "channelId": 2,
+            "leadSourceId": 4,
+            "teamId": 2,
+        }
+    },
+    "warehouseId": 2,
+    "isDropship": False,
+}
+
+
+def _invoice(number: int, created: int) -> Body:
+    return {
+        "invoiceReference": f"INV{number}",
+        "taxDate": text(created),
+        "dueDate": text(created + 2_592_000),
+    }
+
+
+def _totals(net: int, tax: int) -> Body:
+    return {
+        "net": pounds(net),
+        "taxAmount": pounds(tax),
+        "baseNet": pounds(net),
+        "baseTaxAmount": pounds(tax),
+        "baseTotal": pounds(net + tax),
+        "total": pounds(net + tax),
+    }
 
 
 def text(stamp: int) -> str:
@@ -201,9 +213,9 @@ def make(folder: Path, count: int) -> Path:
         if made["layout"] == LAYOUT and made["orders"] >= count:
             return folder
     folder.mkdir(parents=True, exist_ok=True)
-    done.unlink(missing_ok=True)
     columns = {name: array(kind) for name, kind in NUMBERS.items()}
-    with (folder / "body").open("wb") as bodies, (folder / "found").open("wb") as rows:
+    texts = folder / "body.new", folder / "found.new"
+    with texts[0].open("wb") as bodies, texts[1].open("wb") as rows:
         for each in map(order, range(count)):
             bodies.write(each.body + b",")
             rows.write(each.found + b",")
@@ -213,6 +225,10 @@ def make(folder: Path, count: int) -> Path:
             columns["updated"].append(each.updated)
             columns["rows"].append(each.rows)
             columns["pence"].extend((each.net, each.tax))
+    done.unlink(missing_ok=True)
+    # A server that has the files of before mapped into memory keeps them.
+    for text_file in texts:
+        text_file.replace(text_file.with_suffix(""))
     for name, column in columns.items():
         (folder / f"{name}.column").write_bytes(column.tobytes())
     done.write_text(json.dumps({"layout": LAYOUT, "orders": count}), encoding="utf-8")
