@@ -33,7 +33,7 @@ from assets.marts import MARTS
 from assets.reference import reference
 from assets.workshop import Workshop
 from resources import publication
-from resources.warehouse import STORAGE_VERSION
+from resources.warehouse_file import STORAGE_VERSION
 from resources.warehouse_accounts import rows_of
 from resources.warehouse_build import OF_ORDERS, Build
 from sandbox.server import Sandbox

@@ -141,6 +141,11 @@ class Build:
             self._con.execute(f"DELETE FROM orderloom.{name}")
             self._load(f"orderloom.{name}", INTERNAL[name], records)
 
+    def count(self, table: str) -> int:
+        """Number of rows of a table."""
+        ((count,),) = self._con.execute(f"SELECT COUNT(*) FROM {table}").fetchall()
+        return int(count)
+
     def faults(
         self, before: Path | None, accepted: Collection[AccountKey], touched: Touched
     ) -> dict[AccountKey, Fault]:
