@@ -33,9 +33,10 @@ from assets.marts import MARTS
 from assets.reference import reference
 from assets.workshop import Workshop
 from resources import publication
-from resources.warehouse_file import STORAGE_VERSION
 from resources.warehouse_accounts import rows_of
-from resources.warehouse_build import OF_ORDERS, Build
+from resources.warehouse_build import Build
+from resources.warehouse_file import STORAGE_VERSION
+from resources.warehouse_fill import OF_ORDERS
 from sandbox.server import Sandbox
 
 ORDERS = 1_000_000
@@ -99,9 +100,9 @@ def make(home: Path, orders: int, *, most: int | None = None) -> Path:
             con.execute(f"INSERT INTO orderloom.{name} BY NAME FROM small.orderloom.{name}")
         con.execute("DETACH small")
         told = reference(workshop)
-        build.derive(rows_of(told, ()), told.runs)
+        build.take_over(rows_of(told, ()), told.runs)
         faults = build.faults(None, ())
-        build.make(MARTS)
+        build.derive(MARTS)
         faults |= build.faults_of_marts(MARTS, frozenset())
         assert not faults, faults
         con.execute("CHECKPOINT")

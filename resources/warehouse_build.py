@@ -20,7 +20,16 @@ from resources.lake import AccountKey, Lake
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
 from resources.warehouse_compression import compression
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
-from resources.warehouse_fill import Filling, Touched, Zones, sql, type_of, version_schema, versions
+from resources.warehouse_fill import (
+    EVERYTHING,
+    Filling,
+    Touched,
+    Zones,
+    sql,
+    type_of,
+    version_schema,
+    versions,
+)
 from resources.warehouse_plan import Reach, Step
 from schemas.lake import LAKE
 from schemas.published import (
@@ -106,7 +115,7 @@ class Build:
         """
         return Filling(self._con, self._lake, steps, zones).fill()
 
-    def derive(self, marts: Sequence[Mart], touched: Touched) -> None:
+    def derive(self, marts: Sequence[Mart], touched: Touched = EVERYTHING) -> None:
         """Make the dimension of dates and the marts anew, and drop those that are no more.
 
         `touched`: where it is little, marts that follow from each order alone are made anew for
@@ -147,7 +156,7 @@ class Build:
         return int(count)
 
     def faults(
-        self, before: Path | None, accepted: Collection[AccountKey], touched: Touched
+        self, before: Path | None, accepted: Collection[AccountKey], touched: Touched = EVERYTHING
     ) -> dict[AccountKey, Fault]:
         """The accounts of which something does not hold, and what.
 
@@ -157,7 +166,7 @@ class Build:
         return find(self._con, CONDITIONS, before, accepted=accepted, touched=touched.is_little)
 
     def faults_of_marts(
-        self, marts: Sequence[Mart], pending: Collection[AccountKey], touched: Touched
+        self, marts: Sequence[Mart], pending: Collection[AccountKey], touched: Touched = EVERYTHING
     ) -> dict[AccountKey, Fault]:
         """The pending accounts of which something does not hold in a mart, and what."""
         conditions = [condition for mart in marts for condition in mart.conditions]
