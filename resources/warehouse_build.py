@@ -213,6 +213,14 @@ class Build:
             self._con.execute(f'INSERT INTO "{file}".main."{mart.name}" BY NAME {mart.sql}')
         for name in ("orders", "order_status_history"):
             self._con.execute(f"DROP VIEW temp.main.{name}")
+        for mart in marts:
+            for column in mart.moving:
+                self._con.execute(
+                    f'UPDATE "{mart.name}" AS kept SET {column} = made.{column}'
+                    f" FROM (SELECT order_key, {column} FROM ({mart.sql})) AS made"
+                    " WHERE made.order_key = kept.order_key"
+                    f" AND made.{column} IS DISTINCT FROM kept.{column}"
+                )
 
     def _create(self, name: str, schema: pa.Schema, grain: str) -> None:
         columns = ", ".join(
