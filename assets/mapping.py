@@ -65,8 +65,12 @@ class Mapped:
 
 @cache
 def sections(source: str) -> dict[str, str]:
-    """The named SELECTs of `assets/sources/NAME.sql`, in their order."""
-    text = files("assets.sources").joinpath(f"{source}.sql").read_text(encoding="utf-8")
+    """The named SELECTs of `assets/sources/NAME.sql`, in their order.
+
+    A long mapping has its second half, rows and parties, in NAME_rows.sql.
+    """
+    halves = [files("assets.sources").joinpath(f"{source}{half}.sql") for half in ("", "_rows")]
+    text = "\n".join(each.read_text(encoding="utf-8") for each in halves if each.is_file())
     return split_sections(text, source)
 
 
