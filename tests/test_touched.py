@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
-from canonical_rows import ACME, land, order
+from canonical_rows import ACME, START, land, order
 from test_publication import story
 from warehouse_home import ACCOUNTS, Home, contents, whole
 
 from assets.marts import MARTS
-from resources.warehouse import Warehouse
+from resources.warehouse import Reference, Warehouse
 from resources.warehouse_accounts import rows_of
 from resources.warehouse_build import Build
 from resources.warehouse_checks import CONDITIONS, find
@@ -42,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
-def _land(home: Home, numbers: range, after: int, **values: str) -> None:
+def _land(home: Home, numbers: range, after: int, **values: Any) -> None:
     batches = [whole(str(number), after + number, **values) for number in numbers]
     land(home.lake, **{name: [r for b in batches for r in b[name]] for name in batches[0]})
 
@@ -141,9 +144,9 @@ def test_marts_of_touched_orders_equal_those_built_anew(tmp_path: Path) -> None:
     home, anew = Home(tmp_path / "kept"), Home(tmp_path / "anew")
     anew.warehouse = Warehouse(anew.places, home.lake)
     land(home.lake, [order(str(n), n, row_count=0) for n in range(101, 141)])
-    home.warehouse.publish(MARTS, ACCOUNTS)
+    home.warehouse.publish(MARTS, _synced(0))
     batches = [batch for batch in story() if "orders" in batch]
-    moved = {"allocation_status": "allocated", "shipping_status": "shipped"}
+    moved: dict[str, Any] = {"allocation_status": "allocated", "shipping_status": "shipped"}
     batches += [whole("1", 150, **moved), whole("1", 151, is_deleted=True), whole("1", 152)]
     for number, batch in enumerate(batches):
         for records in batch.values():
@@ -152,12 +155,20 @@ def test_marts_of_touched_orders_equal_those_built_anew(tmp_path: Path) -> None:
                     record["landing_seq"] += 200
                     record["version_id"] = f"{record['order_key']}@{record['landing_seq']}"
         land(home.lake, **batch)
-        made = home.warehouse.publish(MARTS, ACCOUNTS)
+        made = home.warehouse.publish(MARTS, _synced(number))
         assert (made.published, made.is_rebuilt) == (True, False)
-        if number in {2, 4, len(batches) - 3, len(batches) - 2, len(batches) - 1}:
-            anew.warehouse.publish(MARTS, ACCOUNTS, rebuild=True)
+        if number in {4, len(batches) - 2, len(batches) - 1}:
+            anew.warehouse.publish(MARTS, _synced(number), rebuild=True)
             assert contents(made.path) == contents(anew.warehouse.path)
     assert home.rows("SELECT COUNT(*) > 0 FROM order_changes") == [(True,)]
+    assert home.rows("SELECT MAX(age_days) FROM open_orders") == [(len(batches) + 99,)]
+
+
+def _synced(days: int) -> Reference:
+    """The accounts as they were synced so long after a hundred days: orders grow older."""
+    moment = START + timedelta(days=100 + days)
+    accounts = [replace(account, last_success_at=moment) for account in ACCOUNTS.accounts]
+    return Reference(accounts)
 
 
 def test_types_are_those_that_duckdb_gives_arrow_columns() -> None:
