@@ -60,7 +60,8 @@ How the tables join:
 """
 
 _GROUPS = {
-    "Marts": "Made anew with each publication. Their SQL is in `assets/marts`.",
+    "Marts": "Made anew with each publication, of all orders or of those touched. Their SQL is in"
+    " `assets/marts`.",
     "Facts": "The orders, what belongs to them, and what happened on the way.",
     "Dimensions": "What facts and marts join.",
     "Views": "The orders and order rows of one source, with the fields that only it has.",
@@ -171,7 +172,7 @@ def render() -> str:
     with duckdb.connect() as con:
         build = Build(con, Lake("unused"))
         build.create()
-        build.make(MARTS)
+        build.derive(MARTS)
         reader = Reader(con)
         groups = {
             "Marts": [reader.mart(mart) for mart in MARTS],

@@ -9,25 +9,32 @@ this account's was so far, a code without a meaning. Nothing here stops an order
 characters, an empty array and an empty object have no type: PHP writes them for each other, and for
 null.
 
-Bodies of one shape (the same keys with values of the same types) are compared once.
+A body in which nothing can be noted is told by decoding it with types (`assets/drift_typed.py`). Of
+the others, objects of one shape (the same keys with values of the same types) are compared once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pyarrow as pa
 
+from assets.drift_typed import plain_decoder
 from resources.accounts import Account
-from schemas.canonical import LAKE, SCHEMA_VERSION
+from resources.lazily import lazily
 from schemas.known_fields import Known, known_fields
-from schemas.published import HISTORY_DIMENSIONS
+from schemas.lake import LAKE, SCHEMA_VERSION
+from schemas.status import HISTORY_DIMENSIONS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazily("pyarrow")
 
 UNKNOWN_FIELD = "unknown_field"
 CHANGED_TYPE = "changed_type"
@@ -102,16 +109,31 @@ class Scanner:
         if self._known is None:
             return
         decode = msgspec.json.Decoder().decode
-        orders = (landed[name].to_pylist() for name in ("landing_seq", "fetched_at", "order_key"))
-        bodies = landed["body"].cast(pa.binary()).to_pylist()
-        for body, *order in zip(bodies, *orders, strict=True):
+        columns = [landed[name] for name in ("landing_seq", "fetched_at", "order_key")]
+        for place, body in self._not_plain(self._known, landed["body"]):
             try:
-                value = decode(body) if body is not None else None
+                value = decode(body)
             except (msgspec.MsgspecError, RecursionError):
                 continue  # the mapping puts it in quarantine
-            self._order = (order[0], order[1], order[2])
+            landing_seq, fetched_at, order_key = (column[place].as_py() for column in columns)
+            self._order = (landing_seq, fetched_at, order_key)
             if type(value) is dict:
                 self._look(self._known, value)
+
+    def _not_plain(self, known: Known, bodies: pa.ChunkedArray) -> Iterator[tuple[int, bytes]]:
+        """The bodies that have to be looked at, with their places."""
+        settled = len(self.settled)
+        decode = plain_decoder(known, frozenset(self.settled.items()))
+        for place, body in enumerate(bodies.cast(pa.binary()).to_pylist()):
+            if body is None:
+                continue
+            try:
+                decode(body)
+            except (msgspec.MsgspecError, RecursionError):
+                yield place, body
+                if len(self.settled) != settled:
+                    settled = len(self.settled)
+                    decode = plain_decoder(known, frozenset(self.settled.items()))
 
     def codes(self, orders: pa.Table) -> None:
         """Note the codes that nothing maps. `orders` has the columns of the lake's orders."""

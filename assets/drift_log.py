@@ -9,15 +9,23 @@ without any commit is one that was normalised before this table was kept.
 
 from __future__ import annotations
 
-import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING
 
 from assets.drift import SETTLED_TYPE, Scanner
 from assets.mapping import Mapped
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from schemas.known_fields import has_choices
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
 
 TABLE = "drift"
 Noted = tuple[str, str, str | None]
@@ -32,9 +40,7 @@ class DriftLog:
         self._lake = lake
         self._stage = stage
         self._done = lake.committed(TABLE, stage)
-        self._settled = self._read_settled()
-        self.noted: set[Noted] = set()
-        """What was noted through this object."""
+        self._scanner = Scanner(account, self._read_settled())
 
     @property
     def lacks_the_past(self) -> bool:
@@ -44,37 +50,34 @@ class DriftLog:
     def catch_up(self, scanner: Scanner, last: int) -> None:
         """Keep what was found in all that was normalised up to the landing sequence `last`."""
         self._append(scanner.found(), last)
-        self._settled = scanner.settled
+        self._scanner = Scanner(self._account, scanner.settled)
 
-    def replace(self, scanner: Scanner, last: int) -> None:
+    def replace(self, scanner: Scanner, last: int) -> set[Noted]:
         """Put what was found in all of the account's orders in the old one's place."""
         found = scanner.found()
         own = (self._account.source, self._account.name)
         self._lake.replace_account(
             TABLE, own, [found], stage=self._stage, batch=last, after=self._done
         )
-        self._count(found)
+        return _noted(found)
 
-    def note(self, chunk: pa.Table, mapped: Mapped, last: int) -> None:
-        """Note a chunk, less what a run that died had noted of it already."""
+    def look(self, chunk: pa.Table, mapped: Mapped) -> None:
+        """Look at a chunk, less what a run that died had noted of it already."""
         unseen = pc.field("landing_seq") > self._done
-        scanner = Scanner(self._account, self._settled)
-        scanner.scan(chunk.filter(unseen))
-        scanner.codes(mapped.tables["orders"].filter(unseen))
-        found = scanner.found()
+        self._scanner.scan(chunk.filter(unseen))
+        self._scanner.codes(mapped.tables["orders"].filter(unseen))
+
+    def keep(self, last: int) -> set[Noted]:
+        """Keep what was found since the last time, in orders up to the landing sequence `last`."""
+        found = self._scanner.found()
         if found.num_rows or self.lacks_the_past:
             self._append(found, last)
-        self._settled = scanner.settled
-        self._count(found)
+        self._scanner = Scanner(self._account, self._scanner.settled)
+        return _noted(found)
 
     def _append(self, found: pa.Table, last: int) -> None:
         self._lake.append(TABLE, found, stage=self._stage, batch=last, after=self._done)
         self._done = max(self._done, last)
-
-    def _count(self, found: pa.Table) -> None:
-        shown = found.filter(pc.field("kind") != SETTLED_TYPE)
-        columns = (shown[name].to_pylist() for name in ("kind", "field", "code"))
-        self.noted.update(zip(*columns, strict=True))
 
     def _read_settled(self) -> dict[str, str]:
         """Field -> JSON type, as the account's orders have had it so far."""
@@ -85,3 +88,9 @@ class DriftLog:
             kept = self._lake.read(connection, TABLE, account=own)
             rows = kept.filter(f"kind = '{SETTLED_TYPE}'").project("field, json_type").fetchall()
         return dict(rows)
+
+
+def _noted(found: pa.Table) -> set[Noted]:
+    shown = found.filter(pc.field("kind") != SETTLED_TYPE)
+    columns = (shown[name].to_pylist() for name in ("kind", "field", "code"))
+    return set(zip(*columns, strict=True))

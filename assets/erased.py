@@ -67,6 +67,11 @@ class Erased:
             self._take(self._erasures.marks(self._account))
             self._edition = edition
 
+    @property
+    def is_nobody(self) -> bool:
+        """Whether nobody was erased in this account: then no order needs to be looked at."""
+        return not self._orders and not self._kinds
+
     def assume(self, marks: Iterable[Mark]) -> None:
         """Let these marks count, in the ledger or not."""
         self._take(marks)

@@ -6,22 +6,29 @@ writing to it (`assets/landing.py`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
-import pyarrow as pa
+import msgspec
 
 from assets.erased import Erased
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lake_pick import Having, pick
+from resources.lazily import lazily
 from schemas.keys import order_key
 
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+
+class Newest(msgspec.Struct, frozen=True):
     """The newest landed observation of one order."""
 
     content_hash: str
@@ -32,6 +39,19 @@ class Newest:
     observed_at: datetime
     """When it was last landed, by whatever kind of observation."""
     landing_seq: int
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """The newest observation of one order as it was landed."""
+
+    source_order_id: str
+    kind: str
+    body: str | None
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether the order is suspected or found to be deleted: being seen again is news."""
+        return self.kind in ("suspected", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +71,7 @@ class Landed:
         self._lake = lake
         self._erased = erased
         self._account = account
+        self._own = (account.source, account.name)
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @property
@@ -119,8 +140,7 @@ class Landed:
         """The newest record of each id that is not held in quarantine, of those that have one."""
         if not self._ready(ids):
             return {}
-        own = (self._account.source, self._account.name)
-        quarantine = self._lake.read(self._opened(), "quarantine", account=own)
+        quarantine = self._lake.read(self._opened(), "quarantine", account=self._own)
         quarantine.create_view("quarantine", replace=True)
         return self._by_id(
             "SELECT * FROM raw WHERE source_order_id IN (SELECT id FROM wanted) AND landing_seq "
@@ -134,20 +154,30 @@ class Landed:
 
     def newest(self, keys: Collection[str]) -> dict[str, Newest]:
         """The newest observation of each of these order keys that was ever landed."""
-        rows = self._query(
-            "SELECT order_key, arg_max(content_hash, landing_seq), "
-            "arg_max(kind, landing_seq), epoch_us(min(first_seen_at)), "
-            "epoch_us(max(fetched_at) FILTER (WHERE is_new)), "
-            "epoch_us(arg_max(fetched_at, landing_seq)), max(landing_seq) "
-            "FROM (SELECT *, content_hash IS DISTINCT FROM lag(content_hash) "
-            "OVER (PARTITION BY order_key ORDER BY landing_seq) AS is_new FROM raw "
-            "WHERE order_key IN (SELECT id FROM wanted)) GROUP BY order_key",
-            keys,
-        )
-        return {
-            key: Newest(content_hash, kind, _utc(first), _utc(fetched), _utc(observed), int(seq))
-            for key, content_hash, kind, first, fetched, observed, seq in rows
-        }
+        seen: dict[str, list[tuple[Any, ...]]] = {}
+        for rows in self._picked(("order_key", *_SEEN), ("order_key", keys)):
+            for key, *row in _plain(rows):
+                seen.setdefault(key, []).append(tuple(row))
+        return {key: _newest_of(sorted(rows)) for key, rows in seen.items()}
+
+    def observed(self, ids: Collection[str]) -> Iterator[Observed]:
+        """The newest observation of each of these ids that was ever landed.
+
+        No more of them are in memory at a time than one row group of the lake holds.
+        """
+        source, name = self._own
+        by_key = {order_key(source, name, order_id): order_id for order_id in ids}
+        newest: dict[str, tuple[int, str]] = {}
+        for rows in self._picked(("order_key", "landing_seq", "kind"), ("order_key", by_key)):
+            for key, *row in _plain(rows):
+                newest[key] = max(newest.get(key, (0, "")), tuple(row))
+        by_seq = {seq: (by_key[key], kind) for key, (seq, kind) in newest.items()}
+        if not by_seq:
+            return
+        last = min(by_seq) - 1
+        for rows in self._picked(("landing_seq", "body"), ("landing_seq", by_seq), after=last):
+            for seq, body in _plain(rows):
+                yield Observed(*by_seq[seq], body)
 
     def values(
         self, paths: Sequence[str], ids: Collection[str] | None = None
@@ -159,8 +189,8 @@ class Landed:
 
     def bodies(self, ids: Collection[str]) -> dict[str, bytes]:
         """The newest landed record of each id, as landed."""
-        rows = self._query(f"SELECT source_order_id, body FROM raw WHERE {_newest(ids)}", ids)
-        return {order_id: body.encode() for order_id, body in rows}
+        found = ((each.source_order_id, each.body) for each in self.observed(ids))
+        return {order_id: body.encode() for order_id, body in found if body is not None}
 
     def as_kept(self, order_id: str, body: bytes) -> bytes:
         """A body just received as it would be landed: without what tells of erased persons."""
@@ -176,6 +206,14 @@ class Landed:
             self._connection.close()
             self._connection = None
 
+    def _picked(
+        self, columns: Sequence[str], having: Having, *, after: int = 0
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of `raw` by the values of one column; of nothing landed, no table is opened."""
+        if not self.last_seq:
+            return iter(())
+        return pick(self._lake, "raw", columns, account=self._own, after=after, having=having)
+
     def _query(self, select: str, ids: Collection[str] | None) -> list[tuple[str, ...]]:
         if not self._ready(ids):
             return []
@@ -188,8 +226,7 @@ class Landed:
         connection = self._opened()
         if ids is not None:
             connection.register("wanted", pa.table({"id": pa.array(list(ids), pa.string())}))
-        own = (self._account.source, self._account.name)
-        self._lake.read(connection, "raw", account=own).create_view("raw", replace=True)
+        self._lake.read(connection, "raw", account=self._own).create_view("raw", replace=True)
         return True
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
@@ -212,5 +249,26 @@ def _newest(ids: Collection[str] | None) -> str:
     )
 
 
-def _utc(microseconds: str) -> datetime:
+_SEEN = ("landing_seq", "content_hash", "kind", "first_seen_at", "fetched_at")
+
+
+def _newest_of(rows: Sequence[tuple[Any, ...]]) -> Newest:
+    """What all observations of an order, in landing order, come to."""
+    last_seq, content_hash, kind, _, observed = rows[-1]
+    first_seen = min(row[3] for row in rows)
+    before = (None, *(row[1] for row in rows))
+    fetched = max(row[4] for row, old in zip(rows, before, strict=False) if row[1] != old)
+    return Newest(content_hash, kind, _utc(first_seen), _utc(fetched), _utc(observed), last_seq)
+
+
+def _plain(rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    """Rows as Python values; moments as microseconds since 1970, which needs no pandas."""
+    columns = (
+        column.view(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        for column in rows.columns
+    )
+    return zip(*(column.to_pylist() for column in columns), strict=True)
+
+
+def _utc(microseconds: int | str) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))

@@ -8,22 +8,29 @@ persons (`assets/erased.py`), normalising.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
 import xxhash
 
 from assets.erased import Erased
 from assets.known import Landed, Newest, landing_stage
+from assets.landed_keys import LandedKeys
 from assets.sources.base import Record, Source
 from resources.accounts import Account
+from resources.arrays import moments, numbers, texts
 from resources.lake import Lake
+from resources.lazily import lazily
 from resources.ledger import Ledger
-from schemas.canonical import LAKE, SCHEMA_VERSION
-from schemas.keys import nameless_key, order_key
+from schemas.keys import encode, nameless_key, order_key
+from schemas.lake import LAKE, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazily("pyarrow")
 
 LEASE = "landing"
 """Purpose of the lease that a landing commit takes: for the commit alone."""
@@ -49,16 +56,37 @@ class Counts:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-@dataclass
 class _Batch:
     """Rows on their way into `raw`, and the newest observation of each order so far."""
 
-    after: int
-    """The account's landing sequence before this batch."""
-    seq: int
-    newest: dict[str, Newest]
-    counts: Counts = field(default_factory=Counts)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, after: int, newest: dict[str, Newest]) -> None:
+        self.after = self.seq = after
+        """The account's landing sequence before this batch, and after what is in it."""
+        self.newest = newest
+        self.counts = Counts()
+        self.rows: list[tuple[str, Record, bytes, str, str, datetime]] = []
+        """Order key, record, body as kept, content hash, kind and first_seen_at of each."""
+
+    def take(self, key: str, record: Record, body: bytes, digest: str) -> None:
+        """Add a record, unless it says nothing new."""
+        counts, newest = self.counts, self.newest.get(key)
+        counts.received += 1
+        if newest is not None and _is_no_news(newest, record, digest):
+            counts.unchanged += 1
+            return
+        fetched_at = first_seen_at = record.fetched_at
+        kind = "read"
+        if newest is None:
+            counts.new += 1
+        else:
+            counts.changed += 1
+            first_seen_at = newest.first_seen_at
+            if newest.kind == "absent":
+                kind = "present"
+        self.seq += 1
+        counts.bytes += len(body)
+        self.newest[key] = Newest(digest, kind, first_seen_at, fetched_at, fetched_at, self.seq)
+        self.rows.append((key, record, body, digest, kind, first_seen_at))
 
 
 class Landing:
@@ -74,6 +102,8 @@ class Landing:
         self._run_id = run_id
         self._landed = Landed(lake, account)
         self._erased = Erased(account.source, account.key, ledger.erasures)
+        self._keys = LandedKeys(lake, (account.source, account.name))
+        self._prefix = order_key(account.source, account.name, "")
         self._before = self._landed.last_seq
         """Whatever was landed up to here was fetched before anything that is landed here."""
 
@@ -88,99 +118,80 @@ class Landing:
             return Counts()
         with self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease:
             self._erased.refresh()  # under the lease: what is erased meanwhile counts
-            prepared = [(record, *self._prepare(record)) for record in records]
-            batch = self._sort_out(prepared)
+            batch = self._sort_out(records)
             if batch.rows:
-                table = pa.Table.from_pylist(batch.rows, schema=LAKE["raw"])
+                table = self._table(batch)
                 lease.check()
                 stage = landing_stage(self._account)
                 self._lake.append("raw", table, stage=stage, batch=batch.seq, after=batch.after)
+                self._keys.add([row[0] for row in batch.rows], batch.seq)
         return batch.counts
 
     def close(self) -> None:
         """Let go of what was opened to look up the lake."""
         self._landed.close()
 
-    def _prepare(self, record: Record) -> tuple[bytes, str]:
-        """The body without what is never stored, and the hash of its lasting parts.
+    def _sort_out(self, records: Sequence[Record]) -> _Batch:
+        bodies = [self._kept(record) for record in records]
+        digests = [content_hash(self._source, body) for body in bodies]
+        keys = [self._key(*each) for each in zip(records, digests, strict=True)]
+        last = self._landed.last_seq
+        newest = self._landed.newest(self._keys.among(keys, last))
+        batch = _Batch(last, {key: self._dated(each) for key, each in newest.items()})
+        for each in zip(keys, records, bodies, digests, strict=True):
+            batch.take(*each)
+        return batch
 
-        Neither is what tells of erased persons. An order of theirs is noted before it is landed.
+    def _kept(self, record: Record) -> bytes:
+        """The body without what is never stored, and without what tells of erased persons.
+
+        An order of theirs is noted before it is landed.
         """
-        body = without(record.body, self._source.never_stored)
-        key = self._key(record, "")
-        found = self._erased.apply(key, body.decode("utf-8", errors="replace"))
+        body = record.body
+        if self._source.never_stored:
+            body = without(body, self._source.never_stored)
+        if self._erased.is_nobody:
+            return body
+        found = self._erased.apply(self._key(record, ""), body.decode("utf-8", errors="replace"))
         if found is not None:
             body = found.body.encode("utf-8", errors="replace") if found.fields else body
             if found.orders and record.source_order_id is not None:
                 self._ledger.erasures.note_orders(found.orders)
                 self._erased.refresh()
-        return body, content_hash(self._source, body)
-
-    def _sort_out(self, prepared: Sequence[tuple[Record, bytes, str]]) -> _Batch:
-        keys = {self._key(record, digest) for record, _, digest in prepared}
-        last = self._landed.last_seq
-        newest = {key: self._dated(each) for key, each in self._landed.newest(keys).items()}
-        batch = _Batch(after=last, seq=last, newest=newest)
-        for record, body, digest in prepared:
-            self._take(batch, record, body, digest)
-        return batch
+        return body
 
     def _dated(self, newest: Newest) -> Newest:
         """Moments tell what is older only among runs side by side: the clock may have been set."""
         if newest.landing_seq > self._before:
             return newest
-        return replace(newest, fetched_at=_LONG_AGO, observed_at=_LONG_AGO)
-
-    def _take(self, batch: _Batch, record: Record, body: bytes, digest: str) -> None:
-        key = self._key(record, digest)
-        newest = batch.newest.get(key)
-        batch.counts.received += 1
-        if newest is not None and _is_no_news(newest, record, digest):
-            batch.counts.unchanged += 1
-            return
-        if newest is None:
-            batch.counts.new += 1
-        else:
-            batch.counts.changed += 1
-        first_seen_at = newest.first_seen_at if newest else record.fetched_at
-        batch.seq += 1
-        batch.counts.bytes += len(body)
-        kind = "present" if newest is not None and newest.kind == "absent" else "read"
-        batch.newest[key] = Newest(
-            digest, kind, first_seen_at, record.fetched_at, record.fetched_at, batch.seq
-        )
-        row = self._row(record, key, body, digest, batch.seq, first_seen_at)
-        batch.rows.append(row | {"kind": kind})
+        return msgspec.structs.replace(newest, fetched_at=_LONG_AGO, observed_at=_LONG_AGO)
 
     def _key(self, record: Record, digest: str) -> str:
         if record.source_order_id is None:
             return nameless_key(self._account.source, self._account.name, digest)
-        return order_key(self._account.source, self._account.name, record.source_order_id)
+        return self._prefix + encode(record.source_order_id)
 
-    def _row(
-        self,
-        record: Record,
-        key: str,
-        body: bytes,
-        digest: str,
-        seq: int,
-        first_seen_at: datetime,
-    ) -> dict[str, Any]:
-        return {
-            "source_system": self._account.source,
-            "source_account": self._account.name,
-            "order_key": key,
-            "source_order_id": record.source_order_id,
-            "landing_seq": seq,
-            "kind": "read",
-            "endpoint": record.endpoint,
-            "body": body.decode("utf-8", errors="replace"),
-            "content_hash": digest,
-            "fetched_at": record.fetched_at,
-            "first_seen_at": first_seen_at,
-            "run_id": self._run_id,
-            "schema_version": SCHEMA_VERSION,
+    def _table(self, batch: _Batch) -> pa.Table:
+        """The rows of a batch as `raw` has them; built by columns, each in one go."""
+        keys, records, bodies, digests, kinds, firsts = zip(*batch.rows, strict=True)
+        count = len(keys)
+        columns = {
+            "source_system": texts([self._account.source] * count),
+            "source_account": texts([self._account.name] * count),
+            "order_key": texts(keys),
+            "source_order_id": texts([record.source_order_id for record in records]),
+            "landing_seq": numbers(range(batch.after + 1, batch.seq + 1)),
+            "kind": texts(kinds),
+            "endpoint": texts([record.endpoint for record in records]),
+            "body": texts(bodies),
+            "content_hash": texts(digests),
+            "fetched_at": moments([record.fetched_at for record in records]),
+            "first_seen_at": moments(firsts),
+            "run_id": texts([self._run_id] * count),
+            "schema_version": numbers([SCHEMA_VERSION] * count, "h"),
         }
+        schema = LAKE["raw"]
+        return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 def _is_no_news(newest: Newest, record: Record, digest: str) -> bool:
@@ -209,7 +220,7 @@ def without(body: bytes, paths: frozenset[str]) -> bytes:
 
     What is no JSON object is returned as it is.
     """
-    if not any(path.rpartition(".")[2].encode() in body for path in paths):
+    if not paths or not any(path.rpartition(".")[2].encode() in body for path in paths):
         return body
     try:
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])

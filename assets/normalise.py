@@ -10,25 +10,32 @@ died between two tables is completed without writing anything twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from assets.chunks import raw_chunks
 from assets.drift import CHANGED_TYPE, UNKNOWN_FIELD, UNMAPPED_CODE, Scanner
 from assets.drift_log import TABLE as DRIFT
 from assets.drift_log import DriftLog, Noted
 from assets.known import landing_stage
-from assets.mapping import Mapped, Mapper
+from assets.mappers import Mappers
+from assets.mapping import Mapped
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from resources.ledger import Lease, Ledger
 
-CHUNK = 5000
-"""Raw records mapped at once; bounds memory."""
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
+
+MOST_BYTES = 48_000_000
+"""Of canonical records committed together. A commit has costs of its own (footers, flushes)."""
 WRITTEN = ("order_rows", "order_parties", "quarantine", "orders")
 """In this order: an order is never visible without its rows."""
 LEASE = "normalise"
@@ -49,6 +56,30 @@ class Normalised:
     after: int = 0
     """It was made of what was landed after this landing sequence."""
     drift: set[Noted] = field(default_factory=set)
+    seconds: float = 0.0
+    """Spent on it while more was being landed."""
+
+    def add(self, later: Normalised) -> None:
+        """Add what was made after this, which may be nothing."""
+        if not self.has_any:
+            self.after = later.after
+        for name in ("orders", "order_rows", "order_parties", "quarantined", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        self.drift |= later.drift
+
+    def count(self, mapped: Mapped) -> None:
+        """Add what was made of one chunk."""
+        quarantine = mapped.tables["quarantine"]
+        held = quarantine.filter(pc.field("is_held"))
+        self.orders += mapped.count("orders")
+        self.order_rows += mapped.count("order_rows")
+        self.order_parties += mapped.count("order_parties")
+        self.quarantined += len(pc.unique(held["version_id"]))
+
+    @property
+    def has_any(self) -> bool:
+        """Whether any version was made or held."""
+        return bool(self.orders or self.quarantined)
 
     @property
     def drift_counts(self) -> dict[str, int]:
@@ -57,6 +88,33 @@ class Normalised:
             f"{kind}s": sum(noted[0] == kind for noted in self.drift)
             for kind in (UNKNOWN_FIELD, CHANGED_TYPE, UNMAPPED_CODE)
         }
+
+
+@dataclass
+class Batch:
+    """Mapped chunks that are committed together."""
+
+    reached: int
+    """The last landing sequence in it; where it is empty, that after which it begins."""
+    made: Normalised = field(init=False)
+    tables: dict[str, list[pa.Table]] = field(default_factory=lambda: {t: [] for t in WRITTEN})
+    bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.made = Normalised(after=self.reached)
+
+    def add(self, mapped: Mapped, reached: int) -> None:
+        """Add the chunk that follows."""
+        self.reached = reached
+        self.made.count(mapped)
+        for table, made in self.tables.items():
+            made.append(mapped.tables[table])
+            self.bytes += mapped.tables[table].nbytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is as large as memory is to bear."""
+        return self.bytes >= MOST_BYTES
 
 
 class Normaliser:
@@ -91,115 +149,126 @@ class Normaliser:
             return total
         with (
             self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease,
-            Mapper(self._account) as mapper,
+            Mappers(self._account) as mappers,
         ):
             if self._is_half_replayed:
-                return self._replace(mapper, lease)
-            done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
-            total.after = done["orders"]
-            last = self._lake.committed("raw", landing_stage(self._account))
-            drift = self._drift_log(mapper, done["orders"])
-            for chunk in self._chunks(done["orders"], last):
-                mapped = mapper.map(chunk)
-                lease.check()
-                reached = pc.max(chunk["landing_seq"]).as_py()
-                drift.note(chunk, mapped, reached)
-                self._write(mapped, done, reached)
-                _count(total, mapped)
-        total.drift = drift.noted
+                return self._replace(mappers, lease)
+            self._go_on(mappers, lease, total)
         return total
 
     def replay(self) -> Normalised:
         """Map every raw record of the account afresh and put the result in the old one's place."""
         with (
             self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease,
-            Mapper(self._account) as mapper,
+            Mappers(self._account) as mappers,
         ):
-            return self._replace(mapper, lease)
+            return self._replace(mappers, lease)
 
-    def _replace(self, mapper: Mapper, lease: Lease) -> Normalised:
+    def go_ahead(
+        self, mappers: Mappers, lease: Lease, total: Normalised, is_over: Callable[[], bool]
+    ) -> None:
+        """As `drain`, under a lease held already, until it is over; what is committed is counted.
+
+        Leaves to `drain` what that has to mend first.
+        """
+        if not (self.is_drained or self._is_half_replayed):
+            self._go_on(mappers, lease, total, is_over)
+
+    def _go_on(
+        self,
+        mappers: Mappers,
+        lease: Lease,
+        total: Normalised,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Map what was landed and not yet mapped, under the lease."""
+        done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
+        last = self._lake.committed("raw", landing_stage(self._account))
+        drift = self._drift_log(mappers, done["orders"])
+        batch = Batch(done["orders"])
+        for chunk, mapped in mappers.map(self._chunks(done["orders"], last, is_over)):
+            drift.look(chunk, mapped)
+            batch.add(mapped, pc.max(chunk["landing_seq"]).as_py())
+            if batch.is_full:
+                total.add(self._commit(batch, drift, lease, done))
+                batch = Batch(batch.reached)
+        if batch.tables["orders"]:
+            total.add(self._commit(batch, drift, lease, done))
+
+    def _replace(self, mappers: Mappers, lease: Lease) -> Normalised:
         """As `replay`, under the lease. Every table gets one generation, the same for all."""
-        total = Normalised()
         done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
         last = self._lake.committed("raw", landing_stage(self._account))
         generation = 1 + max(self._lake.generation(table, self._own) for table in WRITTEN)
-        made: dict[str, list[pa.Table]] = {table: [] for table in WRITTEN}
+        batch = Batch(0)
         log = DriftLog(self._account, self._lake, self._stage)
         scanner = Scanner(self._account)
-        for chunk in self._chunks(0, last):
-            mapped = mapper.map(chunk)
-            for table in WRITTEN:
-                made[table].append(mapped.tables[table])
+        for chunk, mapped in mappers.map(self._chunks(0, last)):
+            batch.add(mapped, last)
             scanner.scan(chunk)
             scanner.codes(mapped.tables["orders"])
-            _count(total, mapped)
         with rewriting(self._ledger, DRIFT):
             lease.check()
-            log.replace(scanner, last)
-        total.drift = log.noted
+            batch.made.drift = log.replace(scanner, last)
         for table in WRITTEN:
             with rewriting(self._ledger, table):
                 lease.check()
                 self._lake.replace_account(
                     table,
                     self._own,
-                    made[table],
+                    batch.tables[table],
                     stage=self._stage,
                     batch=last,
                     after=done[table],
                     generation=generation,
                 )
-        return total
+        return batch.made
 
-    def _drift_log(self, mapper: Mapper, mapped_to: int) -> DriftLog:
+    def _drift_log(self, mappers: Mappers, mapped_to: int) -> DriftLog:
         """The account's drift, brought up to what is mapped where it was never noted."""
         log = DriftLog(self._account, self._lake, self._stage)
         if mapped_to and log.lacks_the_past:
             scanner = Scanner(self._account)
-            for chunk in self._chunks(0, mapped_to):
+            for chunk, mapped in mappers.map(self._chunks(0, mapped_to)):
                 scanner.scan(chunk)
-                scanner.codes(mapper.map(chunk).tables["orders"])
+                scanner.codes(mapped.tables["orders"])
             log.catch_up(scanner, mapped_to)
         return log
 
-    def _write(self, mapped: Mapped, done: dict[str, int], last: int) -> None:
+    def _commit(
+        self, batch: Batch, drift: DriftLog, lease: Lease, done: dict[str, int]
+    ) -> Normalised:
+        lease.check()
+        batch.made.drift = drift.keep(batch.reached)
+        self._write(batch, done)
+        return batch.made
+
+    def _write(self, batch: Batch, done: dict[str, int]) -> None:
         """Append to every table what it lacks, and note in `done` how far it has come."""
         for table in WRITTEN:
-            records = mapped.tables[table]
+            records = pa.concat_tables(batch.tables[table])
             if done[table]:
                 records = records.filter(pc.field("landing_seq") > done[table])
             if records.num_rows or table == "orders":
-                reached = done[table]
-                self._lake.append(table, records, stage=self._stage, batch=last, after=reached)
-                done[table] = max(reached, last)
+                after, last = done[table], batch.reached
+                self._lake.append(table, records, stage=self._stage, batch=last, after=after)
+                done[table] = max(after, last)
 
-    def _chunks(self, after: int, last: int) -> Iterator[pa.Table]:
-        """Raw records beyond a landing sequence up to another, in order, some thousands a time."""
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            self._lake.read(connection, "raw", account=self._own).create_view("raw")
-            for start in range(after, last, CHUNK):
-                chunk = connection.execute(
-                    "SELECT * FROM raw WHERE landing_seq > ? AND landing_seq <= ? "
-                    "ORDER BY landing_seq",
-                    [start, min(start + CHUNK, last)],
-                ).to_arrow_table()
-                if chunk.num_rows:
-                    yield chunk
+    def _chunks(
+        self, after: int, last: int, is_over: Callable[[], bool] = lambda: False
+    ) -> Iterator[pa.Table]:
+        """Raw records beyond a landing sequence up to another, until it is over."""
+        for chunk in raw_chunks(self._lake, self._own, after, last):
+            yield chunk
+            if is_over():
+                return
 
 
-def rewriting(ledger: Ledger, table: str) -> AbstractContextManager[Lease]:
+def rewriting(
+    ledger: Ledger, table: str, *, wait: float = PATIENCE
+) -> AbstractContextManager[Lease]:
     """The lease under which files of a lake table are rewritten: by replay, or by compaction.
 
     Appending needs none. Of two who rewrite the same files at once one would be refused.
     """
-    return ledger.lease(f"lake/{table}", REWRITE, wait=PATIENCE)
-
-
-def _count(total: Normalised, mapped: Mapped) -> None:
-    quarantine = mapped.tables["quarantine"]
-    held = quarantine.filter(pc.field("is_held"))
-    total.orders += mapped.count("orders")
-    total.order_rows += mapped.count("order_rows")
-    total.order_parties += mapped.count("order_parties")
-    total.quarantined += len(pc.unique(held["version_id"]))
+    return ledger.lease(f"lake/{table}", REWRITE, wait=wait)

@@ -133,8 +133,7 @@ def results(
 ) -> Iterator[dg.AssetCheckResult]:
     """What the checks find in what a run made; of a run that made nothing, in the newest batch."""
     own = (account.source, account.name)
-    is_new = made.orders or made.quarantined
-    after = made.after if is_new else _before_newest(workshop.lake, own)
+    after = made.after if made.has_any else _before_newest(workshop.lake, own)
     with duckdb.connect() as con:
         for table in _READ:
             workshop.lake.read(con, table, account=own, after=after).create_view(table)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from assets.normalise import Normaliser
+from assets.normalise import Normalised, Normaliser
 from assets.pull import Pull, Puller
-from assets.push import Pusher
 from assets.sources import accounts
 from resources.accounts import Account, Accounts
 from resources.api import Clock, Progress
@@ -19,8 +19,11 @@ from resources.errors import ConfigurationError
 from resources.lake import Lake
 from resources.ledger import Ledger
 from resources.places import Places
-from resources.proof import Proof
 from resources.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from assets.push import Pusher
+    from resources.proof import Proof
 
 
 @dataclass
@@ -38,6 +41,8 @@ class Workshop:
     """Values of the person whom this process erases: told to no run, log or ledger."""
     proof: Proof | None = None
     """What the search for them came to."""
+    ahead: dict[tuple[str, str], Normalised] = field(default_factory=dict, repr=False)
+    """By run and account what was normalised while it was landed, until the step that tells."""
 
     @property
     def accounts(self) -> Accounts:
@@ -71,6 +76,8 @@ class Workshop:
     @property
     def pusher(self) -> Pusher:
         """What pushes from this home's marts."""
+        from assets.push import Pusher
+
         return Pusher(self.places, self.lake, self.ledger, self.accounts, self.asking)
 
     def normaliser(self, account: Account) -> Normaliser:

@@ -1,7 +1,7 @@
 """Builds and publishes marts.duckdb, and opens it for reading.
 
 Belongs here: what is pending, whether the last file can be brought up to date, when to hold an
-account back. Does not belong here: filling tables (`resources/warehouse_build.py`), what is known
+account back. Does not belong here: building a file (`resources/warehouse_file.py`), what is known
 of accounts (`resources/warehouse_accounts.py`), files and the symlink
 (`resources/publication.py`), mart SQL (`assets/marts`).
 """
@@ -12,37 +12,33 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import duckdb
-
-from resources import publication
+from resources import publication, warehouse_note
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
+from resources.lazily import lazily
 from resources.places import Places
 from resources.warehouse_accounts import (
     AccountReference,
     Reference,
-    Shown,
     is_outdated,
-    rows_of,
 )
-from resources.warehouse_build import Build, Mart, layout
-from resources.warehouse_checks import Fault
-from resources.warehouse_plan import Plan, Published, Reach, make_plan, pending, without
+from resources.warehouse_checks import Fault, Mart
+from resources.warehouse_file import Built, Content, build_file
+from resources.warehouse_note import Note
+from resources.warehouse_plan import Plan, Published, make_plan, pending, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import duckdb
     import pandas as pd
     import pyarrow as pa
-
-STORAGE_VERSION = "v1.0.0"
-"""Format of the published file, named so that no later default shuts out older readers. Every
-release of DuckDB since 1.0 reads it; `python -m benchmarks.duckdb_versions` tries those of ours."""
+else:
+    duckdb = lazily("duckdb")
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 """Values for ? or for $name in a query."""
@@ -79,32 +75,6 @@ class Publication:
     is_rebuilt: bool
     """True: built from scratch, not from the last file."""
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What goes into a file beside the orders, and the hashes by which a change of it is seen."""
-
-    marts: Sequence[Mart]
-    reference: Reference
-    layout: str
-    fingerprint: str
-    pending: frozenset[AccountKey]
-    """Accounts that can be held back."""
-    before: Path | None
-    """The file published before, which what is new may not be unlike."""
-    accepted: frozenset[AccountKey]
-    """Accounts that may be unlike it."""
-
-
-@dataclass(frozen=True)
-class _Built:
-    """What building a file came to."""
-
-    touched: Mapping[AccountKey, int]
-    orders: int
-    order_rows: int
-    faults: Mapping[AccountKey, Fault]
 
 
 class Warehouse:
@@ -148,25 +118,29 @@ class Warehouse:
         self._places.prepare()
         lake = self._lake or Lake(self._places.lake)
         with publication.exclusive(self.path), self._plainly():
-            found = self._published()
-            marks = _hash(layout()), _fingerprint(marts, reference)
+            note = self._noted()
+            found = note.said if note else self._published()
+            shape = note.layout if note and note.code == warehouse_note.CODE else _layout()
+            marks = shape, _fingerprint(marts, reference)
             has_this_layout = found is not None and found.layout == marks[0]
             if keep_nothing or (found is not None and (not has_this_layout or found.is_bloated)):
                 rebuild = True
             can_go_back = has_this_layout and not keep_nothing
             plan = make_plan(lake, found, rebuild=rebuild, held_back=held_back)
             if plan.base and not plan.steps and _is_current(plan.base, marks[1], reference):
+                self._note(lake, note, shape, plan.base)
                 return _report(started, plan, plan.base.path, None)
             before = found.path if found else None
             while True:
                 building = publication.unfinished(self.path, publication.new_id(self.path))
                 new = pending(plan, found)
-                content = _Content(marts, reference, *marks, new, before, accept_unlike_before)
-                built = self._build(building, lake, plan, content)
+                content = Content(marts, reference, *marks, new, before, accept_unlike_before)
+                built = build_file(building, lake, plan, content)
                 if not built.faults:
                     break
                 plan = without(plan, found, built.faults, can_go_back=can_go_back)
             live = publication.publish(self.path, building)
+            self._note(lake, None, shape, self._published())
             return _report(started, plan, live, built)
 
     def forget(self) -> int:
@@ -190,6 +164,12 @@ class Warehouse:
             con = duckdb.connect(str(file), read_only=True)
             con.execute("SET TimeZone = 'UTC'")
             return con
+
+    def drift(self) -> Sequence[tuple[str, str, int]]:
+        """Account, kind of schema drift, and of how many fields and codes; from the live file."""
+        note = self._noted()
+        said = note.said if note else self._published()
+        return said.drift if said else ()
 
     def read(self, sql: str, parameters: Parameters = None) -> pd.DataFrame:
         """The answer to a query as pandas, in Arrow types: amounts stay exact decimals."""
@@ -220,69 +200,26 @@ class Warehouse:
             ).fetchall()
             return {name: _count(con, name) for (name,) in names}
 
+    def _noted(self) -> Note | None:
+        """What is noted of the live file, if it is as it was published."""
+        file = publication.live(self.path)
+        if file is None or not publication.is_untouched(file):
+            return None
+        return warehouse_note.read(self.path, file)
+
+    def _note(self, lake: Lake, before: Note | None, layout: str, said: Published | None) -> None:
+        """Let the next process find out without DuckDB and Delta Lake that nothing is new."""
+        now = Note(said, warehouse_note.CODE, layout) if said else None
+        if now and now != before:
+            warehouse_note.write(self.path, now)
+        lake.note()
+
     def _published(self) -> Published | None:
         """What the live file says; None if there is none, or if it is not as it was published."""
         file = publication.live(self.path)
         if file is None or not publication.is_untouched(file):
             return None
-        try:
-            with duckdb.connect(str(file), read_only=True) as con:
-                build = con.execute(
-                    "SELECT layout, fingerprint, orders, order_rows, rebuilt_bytes"
-                    " FROM orderloom.build"
-                ).fetchall()[0]
-                rows = con.execute(
-                    "SELECT source_system, source_account, orders_seq, quarantine_seq, generation,"
-                    " drift_seq FROM orderloom.publication"
-                ).fetchall()
-                shown = con.execute(
-                    "SELECT source_system, source_account, last_success_at, last_error"
-                    " FROM dim_account"
-                ).fetchall()
-        except (duckdb.Error, IndexError):
-            return None
-        reaches = {(system, account): Reach(*reach) for system, account, *reach in rows}
-        layout_hash, fingerprint, orders, order_rows, size = build
-        accounts = {
-            (system, account): Shown.in_file(success, error)
-            for system, account, success, error in shown
-        }
-        return Published(
-            file, layout_hash, fingerprint, orders, order_rows, size, reaches, accounts
-        )
-
-    def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
-        """Build one file; without marts, and not to be published, where there are faults."""
-        if plan.base is not None:
-            publication.copy(plan.base.path, building)
-        with duckdb.connect(
-            str(building), config={"storage_compatibility_version": STORAGE_VERSION}
-        ) as con:
-            build = Build(con, lake)
-            if plan.base is None:
-                build.create()
-            touched = build.bring_up_to_date(plan.steps)
-            faults = build.faults(content.before, content.accepted)
-            if not faults:
-                build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
-                build.make(content.marts)
-                faults = build.faults_of_marts(content.marts, content.pending)
-            built = _Built(touched, _count(con, "orders"), _count(con, "order_rows"), faults)
-            if not faults:
-                con.execute("CHECKPOINT")
-                size = building.stat().st_size
-                build.note(
-                    plan.reaches,
-                    publication_id=building.stem,
-                    published_at=datetime.now(UTC),
-                    layout=content.layout,
-                    fingerprint=content.fingerprint,
-                    orders=built.orders,
-                    order_rows=built.order_rows,
-                    rebuilt_bytes=plan.base.rebuilt_bytes if plan.base else size,
-                )
-                con.execute("CHECKPOINT")
-        return built
+        return warehouse_note.ask(file)
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
@@ -332,7 +269,7 @@ def read(
     return (warehouse.read_arrow if arrow else warehouse.read)(sql, parameters)
 
 
-def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Publication:
+def _report(started: float, plan: Plan, path: Path, built: Built | None) -> Publication:
     counted = built or plan.base
     assert counted is not None, "without a base something is always built"
     return Publication(
@@ -353,8 +290,17 @@ def _is_current(base: Published, fingerprint: str, reference: Reference) -> bool
     return base.fingerprint == fingerprint and not is_outdated(base.accounts, reference)
 
 
+def _layout() -> str:
+    from resources.warehouse_build import layout
+
+    return _hash(layout())
+
+
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:
-    texts = [repr((mart.name, mart.sql, mart.grain, dict(mart.comments))) for mart in marts]
+    texts = [
+        repr((mart.name, mart.sql, mart.grain, dict(mart.comments), mart.conditions))
+        for mart in marts
+    ]
     return _hash([*texts, *sorted(repr(each.settings) for each in reference.accounts)])
 
 

@@ -15,6 +15,8 @@ NAMELESS = "!"
 
 def encode(part: str) -> str:
     """One part of a key, percent-encoded: readable, and free of the separators `:`, `#` and `@`."""
+    if part.isascii() and part.isalnum():  # most are: nothing in them needs to be encoded
+        return part
     return quote(part, safe="")
 
 

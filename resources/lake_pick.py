@@ -1,0 +1,129 @@
+"""Some rows of a lake table, by the values of one column, without reading the rest.
+
+Belongs here: which row groups are opened, and which of their columns. Does not belong here: which
+files a table has (`resources/lake_files.py`), what the rows mean.
+
+A few hundred orders among a hundred thousand are found by their keys: the key column is read
+first, the other columns only of row groups in which something was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from resources.arrays import numbers, texts
+from resources.errors import LakeError
+from resources.lake import AccountKey, Lake
+from resources.lake_files import DataFile, first_line
+from resources.lazily import lazily
+from schemas.lake import PARTITION_COLUMNS
+
+if TYPE_CHECKING:
+    import deltalake
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+    from deltalake import exceptions
+else:
+    deltalake = lazily("deltalake")
+    exceptions = lazily("deltalake.exceptions")
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
+    pq = lazily("pyarrow.parquet")
+
+Values = Collection[str] | Collection[int]
+Having = tuple[str, Values]
+"""A column, and those of its values, of one type and not none of them, whose rows are wanted."""
+
+
+def pick(
+    lake: Lake,
+    table: str,
+    columns: Sequence[str],
+    *,
+    account: AccountKey,
+    after: int = 0,
+    having: Having | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Some columns of one account's rows, of as little of its files as there can be.
+
+    `after` leaves out files whose every landing_seq is at most this; other rows of the remaining
+    files may be among those given. `having`: of the rows in which a column has one of some values.
+    No column may be one of the partition. Raises LakeError.
+    """
+    if having is not None and not having[1]:
+        return
+    files = lake.files(table, account=account, after=after)
+    wanted = _Wanted(*having) if having else None
+    where = f"{lake.url}/{table}"
+    try:
+        if lake.root is not None:
+            yield from _picked(files, columns, wanted)
+        elif files:
+            yield from _picked_remotely(where, account, columns, wanted)
+    except (OSError, exceptions.DeltaError, pa.ArrowException) as error:
+        raise LakeError(
+            f"a data file that the log names cannot be read: {first_line(error)}",
+            where,
+            "restore the lake from a copy; or move it away and set up a new ledger: a full load",
+        ) from error
+
+
+def _picked(
+    files: Sequence[DataFile], columns: Sequence[str], wanted: _Wanted | None
+) -> Iterator[pa.RecordBatch]:
+    """Columns of local files' rows, a row group at a time."""
+    for file in files:
+        with pq.ParquetFile(file.path) as opened:
+            for group in range(opened.num_row_groups):
+                if wanted is None:
+                    yield from opened.read_row_group(group, columns=list(columns)).to_batches()
+                elif wanted.may_be_in(opened, group):
+                    yield from wanted.rows(opened, group, columns)
+
+
+def _picked_remotely(
+    where: str, account: AccountKey, columns: Sequence[str], wanted: _Wanted | None
+) -> Iterator[pa.RecordBatch]:
+    """The same of all of one account's files on an object store."""
+    own = zip(PARTITION_COLUMNS, account, strict=True)
+    dataset = deltalake.DeltaTable(where).to_pyarrow_dataset(
+        file_pruning_predicate=[(name, "=", value) for name, value in own]
+    )
+    condition = pc.field(wanted.column).isin(wanted.values) if wanted else None
+    yield from dataset.to_batches(columns=list(columns), filter=condition)
+
+
+class _Wanted:
+    """The rows that are wanted: those in which a column has one of some values."""
+
+    def __init__(self, column: str, values: Values) -> None:
+        self.column = column
+        self.values = _value_set(values)
+        self.least, self.most = min(values), max(values)
+
+    def may_be_in(self, opened: pq.ParquetFile, group: int) -> bool:
+        """Whether any row of a row group may be wanted, as far as its statistics tell."""
+        place = opened.schema_arrow.get_field_index(self.column)
+        statistics = opened.metadata.row_group(group).column(place).statistics
+        if statistics is None or not statistics.has_min_max:
+            return True
+        return bool(statistics.min <= self.most and self.least <= statistics.max)
+
+    def rows(
+        self, opened: pq.ParquetFile, group: int, columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Columns of the rows of a row group that are wanted."""
+        found = opened.read_row_group(group, columns=[self.column])[self.column]
+        is_wanted = pc.is_in(found, value_set=self.values)
+        if pc.any(is_wanted).as_py():
+            rows = opened.read_row_group(group, columns=list(columns))
+            yield from rows.select(columns).filter(is_wanted).to_batches()
+
+
+def _value_set(wanted: Values) -> pa.Array:
+    whole = [each for each in wanted if isinstance(each, int)]
+    if len(whole) == len(wanted):
+        return numbers(whole)
+    return texts([str(each) for each in wanted])
