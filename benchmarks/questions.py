@@ -33,8 +33,8 @@ from assets.marts import MARTS
 from assets.reference import reference
 from assets.workshop import Workshop
 from resources import publication
+from resources.lake import AccountKey, Lake
 from resources.warehouse import STORAGE_VERSION
-from resources.warehouse_accounts import rows_of
 from resources.warehouse_build import Build
 from resources.warehouse_fill import OF_ORDERS, Touched
 from sandbox.server import Sandbox
@@ -66,7 +66,7 @@ def main() -> None:
     asked = _arguments()
     with _home(asked.keep) as home:
         began = time.process_time()
-        file = make(home, asked.orders)
+        file = multiply(_sync(home), home / "marts.duckdb", asked.orders)
         with duckdb.connect(str(file), read_only=True) as con:
             counts = [
                 _count(con, name) for name in ("orders", "order_rows", "order_status_history")
@@ -82,40 +82,37 @@ def main() -> None:
             _say(f"{each.number:8}{each.rows:8}{wall:11.1f}{most:10.1f}{cpu:15.1f}")
 
 
-def make(home: Path, orders: int, *, most: int | None = None) -> Path:
-    """A published file of at least so many orders in `home`; at most `most` of them an account's
-    own, the others copies."""
-    workshop = _sync(home, most)
-    small = publication.live(workshop.places.marts)
-    assert small is not None
-    large = publication.unfinished(workshop.places.marts, publication.new_id(small))
+def multiply(small: Path, marts: Path, orders: int) -> Path:
+    """A file of at least so many orders, copied from the file `small`, published as `marts`."""
+    large = publication.unfinished(marts, publication.new_id(marts))
     with duckdb.connect(
         str(large), config={"storage_compatibility_version": STORAGE_VERSION}
     ) as con:
-        build = Build(con, workshop.lake)
+        build = Build(con, Lake(str(marts.parent / "lake")))
         build.begin()
         build.create()
         build.finish()
         con.execute(f"ATTACH '{small}' AS small (READ_ONLY)")
+        accounts, runs = (
+            con.execute(f"FROM small.main.{name}").to_arrow_table().to_pylist()
+            for name in ("dim_account", "runs")
+        )
+        keys = sorted((each["source_system"], each["source_account"]) for each in accounts)
         copies = -(-orders // _count(con, "small.main.orders"))
         for name in (*OF_ORDERS, "orderloom.superseded"):
             con.execute("BEGIN")
-            _copy(con, name, copies)
+            _copy(con, name, copies, keys)
             con.execute("COMMIT")
-        for name in ("publication", "build"):
-            con.execute(f"INSERT INTO orderloom.{name} BY NAME FROM small.orderloom.{name}")
         con.execute("DETACH small")
-        told = reference(workshop)
         build.begin()
-        build.take_over(rows_of(told, ()), told.runs)
+        build.take_over(accounts, runs)
         everything = Touched({}, is_little=False)
-        faults = build.faults(None, (), everything)
+        faults = dict(build.faults(None, (), everything))
         build.derive(MARTS, everything)
-        faults |= build.faults_of_marts(MARTS, frozenset(), everything)
+        faults |= build.faults_of_marts(MARTS, frozenset(keys), everything)
         assert not faults, faults
         build.finish()
-    workshop.close()
-    return publication.publish(workshop.places.marts, large)
+    return publication.publish(marts, large)
 
 
 def questions() -> dict[int, str]:
@@ -140,9 +137,9 @@ def measure(file: Path, times: int, threads: int) -> Iterator[Timing]:
             yield timing
 
 
-def _sync(home: Path, most: int | None) -> Workshop:
-    """Pull all accounts of a sandbox on two days, and publish."""
-    with Sandbox(lifted=True, most=most) as box:
+def _sync(home: Path) -> Path:
+    """The file that is published after all accounts of a sandbox were pulled on two days."""
+    with Sandbox(lifted=True) as box:
         (home / "accounts.toml").write_text(box.accounts_toml(), encoding="utf-8")
         os.environ["ORDERLOOM_HOME"] = str(home)
         os.environ["ORDERLOOM_ACCOUNTS"] = str(home / "accounts.toml")
@@ -153,11 +150,12 @@ def _sync(home: Path, most: int | None) -> Workshop:
                 workshop.puller.changes(account, f"day-{day}-{account.key}")
                 workshop.normaliser(account).drain()
             box.clock.advance(timedelta(days=1))
-    workshop.warehouse.publish(MARTS, reference(workshop))
-    return workshop
+    published = workshop.warehouse.publish(MARTS, reference(workshop))
+    workshop.close()
+    return published.path
 
 
-def _copy(con: duckdb.DuckDBPyConnection, table: str, copies: int) -> None:
+def _copy(con: duckdb.DuckDBPyConnection, table: str, copies: int, keys: list[AccountKey]) -> None:
     """Fill a table with copies of the small file's rows: account by account, oldest first."""
     schema, _, name = f"main.{table}".rpartition(".")
     source = f"small.{schema.rpartition('.')[2]}.{name}"
@@ -169,10 +167,7 @@ def _copy(con: duckdb.DuckDBPyConnection, table: str, copies: int) -> None:
     replaced = [
         f"{sql} AS {column}" for column, kind in columns if (sql := _copied(column, kind, copies))
     ]
-    accounts = con.execute(
-        f"SELECT DISTINCT source_system, source_account FROM {source} ORDER BY ALL"
-    ).fetchall()
-    for account in accounts:
+    for account in keys:
         for last in range(copies - 1, -1, -COPIES_AT_A_TIME):
             con.execute(
                 f"INSERT INTO {table} BY NAME SELECT s.* REPLACE ({', '.join(replaced)})"

@@ -262,7 +262,8 @@ def still_open(api: Api, since: date, seen: set[str]) -> Iterator[Listed]:
     holds has got another status: it is looked for by its day of creation.
     """
     yield from listing(api, {"filters[invoicedFrom]": f"{since:%Y%m%d}"})
-    landed, codes = api.known.values(STATES, api.known.ids()), code_map(api.account)
+    there, codes = api.known.ids(), code_map(api.account)
+    landed = {key: state for key, state in api.known.values(STATES).items() if key in there}
     first = since - timedelta(days=OPEN_DAYS)
     days = {order_id: _day_of(values[2]) for order_id, values in landed.items()}
     wanted = {

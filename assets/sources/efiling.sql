@@ -225,7 +225,11 @@ SELECT
     END AS amount_basis,
     row_hash(item) AS content_hash,
     list_concat(
-        misfits(item, 'OBJECT', ['$.product', '$.package', '$.incorporation', '$.officer'], FALSE),
+        misfits(
+            item,
+            ['$.product', '$.package', '$.incorporation', '$.officer'],
+            held := ['']
+        ),
         present([
             CASE
                 WHEN json_type(item) <> 'OBJECT'

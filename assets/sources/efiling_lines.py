@@ -23,7 +23,7 @@ from resources.errors import ApiError
 
 LOST_LINES = 3
 """Orders in a row whose lines cannot be had before the API is taken to be down."""
-AT_ONCE = 24
+AT_ONCE = 32
 """Orders whose lines are asked for at a time. The API limits requests in a minute, not these."""
 
 _HOUR = timedelta(hours=1)
@@ -106,8 +106,9 @@ def _moved(
 ) -> list[Moved]:
     """Those whose lines are to be asked for, and those without an id; see `changed`."""
     ids = [each.order_id for each in orders if each.order_id is not None]
-    landed = {key: _read_landed(body) for key, body in api.known.bodies(ids).items()}
-    missed = api.known.missed(ids)
+    seen = list(api.known.observed(ids))
+    landed = {each.source_order_id: _read_landed(each.body.encode()) for each in seen if each.body}
+    missed = {each.source_order_id for each in seen if each.kind in {"suspected", "absent"}}
     resumed = api.known.landed_after(begun["after"], ids) if begun else frozenset[str]()
 
     def is_settled(each: Listed) -> bool:

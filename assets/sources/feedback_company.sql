@@ -207,7 +207,11 @@ SELECT
             unread_boolean('is_reminder_sent', i.is_reminder_sent)
         ])
         ELSE list_concat(
-            misfits(order_body, 'OBJECT', ['$.invitation.delay', '$.invitation.reminder'], FALSE),
+            misfits(
+                order_body,
+                ['$.invitation.delay', '$.invitation.reminder'],
+                held := ['']
+            ),
             present([
                 absent('external_id', r.external_id),
                 -- Of an erased customer it is there, and empty.
