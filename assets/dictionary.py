@@ -19,7 +19,6 @@ from resources.lake import Lake
 from resources.warehouse import Mart
 from resources.warehouse_build import Build
 from resources.warehouse_describe import source_views
-from resources.warehouse_fill import Touched
 from schemas.published import GRAINS, MACRO_COLUMNS, MACROS
 
 PAGE = Path("docs/marts.md")
@@ -173,7 +172,7 @@ def render() -> str:
     with duckdb.connect() as con:
         build = Build(con, Lake("unused"))
         build.create()
-        build.derive(MARTS, Touched(counts={}, is_little=False))
+        build.derive(MARTS)
         reader = Reader(con)
         groups = {
             "Marts": [reader.mart(mart) for mart in MARTS],

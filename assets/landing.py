@@ -147,7 +147,9 @@ class Landing:
 
         An order of theirs is noted before it is landed.
         """
-        body = without(record.body, self._source.never_stored)
+        body = record.body
+        if self._source.never_stored:
+            body = without(body, self._source.never_stored)
         if self._erased.is_nobody:
             return body
         found = self._erased.apply(self._key(record, ""), body.decode("utf-8", errors="replace"))

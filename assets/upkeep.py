@@ -79,6 +79,8 @@ class Upkeep:
                 raise
             except (LakeError, LedgerError) as fault:
                 tended.left[table] = str(fault)
+        if tended.merged or tended.deleted:
+            self._lake.note()  # merging took the last note's worth
         return tended
 
     def everything(self, tables: Iterable[str] = LAKE) -> Tended:
@@ -88,6 +90,7 @@ class Upkeep:
             with rewriting(self._ledger, table):
                 tended.merged[table] = self._lake.compact(table)
                 self._clear(table, tended)
+        self._lake.note()
         return tended
 
     def delete_what_is_old(self) -> int:
@@ -99,6 +102,7 @@ class Upkeep:
                     self._clear(table, tended)
             except LeaseHeld:
                 continue
+        self._lake.note()
         return tended.deleted
 
     def _has_long_log(self, table: str) -> bool:

@@ -129,8 +129,7 @@ def compare_efiling(rounds: int) -> Comparison:
     found = Comparison(EFILING_ORDERS)
     with serving(1, EFILING_ORDERS) as server, workplace() as folder:
         server.ask(f"latency?milliseconds={EFILING_LATENCY}")
-        stats = server.stats()
-        found.least["full"] = stats["least"]["efiling"]
+        found.least["full"] = server.least()["efiling"]
         script: list[str | Path] = [SCRIPTS / "efiling_limit.py", f"{server.url}/bench1"]
         for number in range(rounds):
             own = folder / "orderloom"
@@ -140,7 +139,7 @@ def compare_efiling(rounds: int) -> Comparison:
             )
             found.note("orderloom", "full", figures)
             found.held["orderloom"] = held_by(ORDERLOOM, own)
-            require_equal("efiling", stats["efiling_truth"], found.held)
+            require_equal("efiling", server.truth("efiling"), found.held)
             limit = measured([LIMIT.python(), *script, folder / "limit"], server)
             found.note("limit", "full", limit)
             shutil.rmtree(own)

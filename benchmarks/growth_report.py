@@ -29,7 +29,10 @@ def keep(case: str, rows: Iterable[_Row], folder: Path = RESULTS) -> None:
     kept = _kept(folder)
     kept[case] = {"machine": machine(), "on": f"{datetime.now(UTC):%Y-%m-%d}", "rows": list(rows)}
     (folder / "growth.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    head = "# How cost grows\n\nWritten by `python -m benchmarks.growth`. CPU seconds.\n\n"
+    head = (
+        "# How cost grows\n\nWritten by `python -m benchmarks.growth`. CPU seconds by stage; kB"
+        " that a stage wrote.\nRanges of days: the mean of each.\n\n"
+    )
     text = "\n".join(section(each, folder) for each in SHOWN if each in kept)
     (folder / "growth.md").write_text(head + text, encoding="utf-8")
 
@@ -153,7 +156,7 @@ SHOWN: dict[str, tuple[str, list[_Column], _Choice]] = {
         list,
     ),
     "year": (
-        "A sync a day for a year, 20 orders new and 20 changed each",
+        "A sync a day, 20 orders new and 20 changed each",
         [_named("day"), _named("orders"), *_ALL, *_SIZES, _named("compactions"), *_WRITTEN],
         _periods,
     ),

@@ -17,7 +17,7 @@ How to use it:
 variables `CREDENTIALS`. `server.least()` and `server.truth()` say how many
 requests are the least possible now, and how many orders, rows and pence there are. `measured`
 resets the server's counters before it runs the command. Stages inside one process are measured with
-`Stages`.
+`stopwatch.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +98,16 @@ class Server:
         return answer
 
     def stats(self) -> dict[str, Any]:
-        """Requests by kind, bytes, CPU seconds, least possible requests, truth."""
+        """Requests by kind, bytes, CPU seconds, least possible requests."""
         return self.ask("stats")
 
     def least(self) -> dict[str, int]:
         """Least possible requests: `full`, `changed`, `no_change`, `efiling`."""
         return dict(self.stats()["least"])
 
-    def truth(self) -> dict[str, int]:
+    def truth(self, source: str = "brightpearl") -> dict[str, int]:
         """Orders, rows, and sums in pence, as they are now."""
-        return dict(self.stats()["truth"])
+        return dict(self.ask("truth")[source])
 
     def change(self, count: int, new: int = 0) -> None:
         """Change orders and add new ones; two days of the server's time pass."""
@@ -300,26 +300,3 @@ def _kilobytes(file: str, name: str) -> int:
     except OSError:  # It has ended.
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
-
-
-@dataclass
-class Stages:
-    """Wall and CPU seconds of the stages of this process, one after the other."""
-
-    seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _began: tuple[float, float] = field(default_factory=lambda: _clocks())
-
-    def done(self, stage: str) -> None:
-        """What passed since the last stage was done, or since the start, was this stage."""
-        now = _clocks()
-        self.seconds[stage] = (now[0] - self._began[0], now[1] - self._began[1])
-        self._began = now
-
-
-def _clocks() -> tuple[float, float]:
-    return time.monotonic(), time.process_time()
-
-
-def peak_of_this_process() -> float:
-    """Largest resident set so far, in megabytes of 2**20 bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -34,9 +34,9 @@ from assets.reference import reference
 from assets.workshop import Workshop
 from resources import publication
 from resources.lake import AccountKey, Lake
-from resources.warehouse import STORAGE_VERSION
 from resources.warehouse_build import Build
-from resources.warehouse_fill import OF_ORDERS, Touched
+from resources.warehouse_file import STORAGE_VERSION
+from resources.warehouse_fill import OF_ORDERS
 from sandbox.server import Sandbox
 
 ORDERS = 1_000_000
@@ -106,10 +106,9 @@ def multiply(small: Path, marts: Path, orders: int) -> Path:
         con.execute("DETACH small")
         build.begin()
         build.take_over(accounts, runs)
-        everything = Touched({}, is_little=False)
-        faults = dict(build.faults(None, (), everything))
-        build.derive(MARTS, everything)
-        faults |= build.faults_of_marts(MARTS, frozenset(keys), everything)
+        faults = dict(build.faults(None, ()))
+        build.derive(MARTS)
+        faults |= build.faults_of_marts(MARTS, frozenset(keys))
         assert not faults, faults
         build.finish()
     return publication.publish(marts, large)

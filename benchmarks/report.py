@@ -25,6 +25,7 @@ from benchmarks.targets import Result, Results, inside_process, middle, middle_o
 
 HERE = Path(__file__).parent / "results"
 PAGES = {ROOT / "README.md": "summary", ROOT / "docs" / "performance.md": "tables"}
+OTHER_SUBJECTS = ("efiling", "commands")
 CASES = {"full": "full load", "no_change": "no change", "changed": "1 % changed"}
 CASES |= {"one_changed": "one changed"}
 QUIET = 0.1
@@ -33,8 +34,9 @@ INK, OTHERS = "#1b6ca8", "#b8c4ce"
 
 
 def read(results: Path) -> dict[str, Result]:
-    """All results by name, smaller sizes first."""
-    found = [(file.stem, json.loads(file.read_text("utf-8"))) for file in results.glob("*.json")]
+    """The results of `compare.py` by name, smaller sizes first."""
+    files = [*results.glob("orders-*.json"), *(results / f"{name}.json" for name in OTHER_SUBJECTS)]
+    found = [(each.stem, json.loads(each.read_text("utf-8"))) for each in files if each.exists()]
     return dict(sorted(found, key=lambda each: (each[1]["orders"], each[0])))
 
 
@@ -72,9 +74,9 @@ def summary(results: Results) -> str:
     largest = [each for each in sizes if "pandas" in each["runs"]][-1]
     lines = [*_head(["", *heads])]
     for name in ("orderloom", "pandas", "dlt", "limit"):
-        cells = [_spread(each, name, "full") for each in sizes]
-        cells.append(_spread(largest, name, "changed"))
-        cells.append(f"{middle(largest, name, 'full', 'peak'):,.0f} MB")
+        cells = [_spread(each, name, "full", unit=" s") for each in sizes]
+        cells.append(_spread(largest, name, "changed", unit=" s"))
+        cells.append(_spread(largest, name, "full", "peak", " MB"))
         lines.append(_line([ALL[name].title, *cells]))
     of = f"Medians and ranges; the last two columns are of {largest['orders']:,} orders."
     return "\n".join([*lines, "", f"{of} {machine(largest)}"])
@@ -132,9 +134,9 @@ def _size(result: Result) -> str:
         lines += ["", *_head(heads)]
         for name in result["runs"]:
             cells = [
-                _spread(result, name, case, unit=""),
-                f"{middle(result, name, case, 'cpu'):.2f}",
-                f"{middle(result, name, case, 'peak'):,.0f}",
+                _spread(result, name, case),
+                _spread(result, name, case, "cpu"),
+                _spread(result, name, case, "peak"),
                 f"{middle(result, name, case, 'requests'):,.0f} of {least:,}",
                 f"{middle(result, name, case, 'written'):,.1f}",
             ]
@@ -150,9 +152,9 @@ def _efiling(result: Result) -> str:
     lines = [*_head(["", "wall s", "CPU s", "peak MB", "requests"])]
     for name, title in (("orderloom", "orderloom"), ("limit", "fetching alone, 20 at a time")):
         cells = [
-            _spread(result, name, "full", unit=""),
-            f"{middle(result, name, 'full', 'cpu'):.2f}",
-            f"{middle(result, name, 'full', 'peak'):,.0f}",
+            _spread(result, name, "full"),
+            _spread(result, name, "full", "cpu"),
+            _spread(result, name, "full", "peak"),
             f"{middle(result, name, 'full', 'requests'):,.0f} of {result['least']['full']:,}",
         ]
         lines.append(_line([title, *cells]))
@@ -185,13 +187,16 @@ def chart(results: Results) -> Any:
     )
 
 
-def _spread(result: Result, name: str, case: str, unit: str = " s") -> str:
-    """Median and range of the wall seconds; a dash for who was not run."""
+def _spread(result: Result, name: str, case: str, figure: str = "wall", unit: str = "") -> str:
+    """Median and range of a figure; a dash for who was not run."""
     if name not in result["runs"]:
         return "-"
-    walls = sorted(run["wall"] for run in result["runs"][name][case])
-    shown = f"{median(walls):.2f}{unit}"
-    return shown if len(walls) == 1 else f"{shown} ({walls[0]:.2f}-{walls[-1]:.2f})"
+    digits = 0 if figure == "peak" else 2
+    values = sorted(run[figure] for run in result["runs"][name][case])
+    shown = f"{median(values):,.{digits}f}{unit}"
+    if len(values) == 1:
+        return shown
+    return f"{shown} ({values[0]:,.{digits}f}-{values[-1]:,.{digits}f})"
 
 
 def _head(cells: list[str]) -> list[str]:

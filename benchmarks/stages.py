@@ -7,7 +7,7 @@ comparing with others (`compare.py`).
 
 A stage's seconds are its own: without those of stages that it calls. CPU is that of the thread that
 runs it, DuckDB being held to one thread, so that its work counts for the stage that asked for it.
-What the writers of Delta Lake do in threads of their own is a line apart. Stages that run at the
+What Delta Lake and Arrow do in threads of their own is a line apart. Stages that run at the
 same time in several threads overlap in wall seconds, never in CPU seconds. All modules are imported
 for their timers, so that the rest of a run in which nothing changed is more than it is without.
 """
@@ -59,7 +59,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 """Functions by stage: MODULE:NAME. `search` counts all that it calls, its replies included."""
 WHOLE = "search"
 REST = "the rest: imports, opening, glue"
-OTHER_THREADS = "threads of Delta Lake's writer"
+OTHER_THREADS = "threads of Delta Lake and Arrow"
 DAGSTER = "Dagster, around all of it"
 
 

@@ -67,7 +67,7 @@ class Runner(AbstractContextManager["Runner"]):
 
     def __init__(self, workshop: Workshop) -> None:
         accounts = workshop.accounts  # a mistake there is told before anything is loaded
-        from pipelines.definitions import build_definitions
+        from pipelines.building import build_definitions
 
         self._workshop = workshop
         self._definitions = build_definitions(workshop)

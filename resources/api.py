@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -323,11 +324,12 @@ class Api:
         """What is wrong with a reply that says of itself that all is well."""
         if not 200 <= reply.status < 300 or reply.status == 204:
             return None
+        missing = None
+        if call.flaw is not None and self._dialect.refusal(reply) is None:
+            with suppress(msgspec.DecodeError, RecursionError):  # no JSON, as is told next
+                missing = call.flaw(reply)
         if not reply.is_json:
             return reply.not_json()
-        if call.flaw is None or self._dialect.refusal(reply) is not None:
-            return None
-        missing = call.flaw(reply)
         return None if missing is None else refusals.incomplete(reply, missing)
 
     def _throttle(self, reply: Reply, call: _Call) -> float | None:

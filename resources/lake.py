@@ -13,13 +13,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resources import lake_flush, lake_keeping
 from resources.errors import LakeError
 from resources.lake_commits import generation as generation_of
-from resources.lake_commits import of_account, refuse_if_overtaken, transactions
+from resources.lake_commits import refuse_if_overtaken
 from resources.lake_files import AccountKey as AccountKey
 from resources.lake_files import (
     DataFile,
@@ -27,15 +28,17 @@ from resources.lake_files import (
     first_line,
     fitted,
     last_seqs,
+    refuse_other_schema,
+    refuse_reader_features,
     relation,
-    writer_properties,
 )
 from resources.lake_files import create as create_table
 from resources.lake_lock import compacting
 from resources.lake_purge import purge, purge_log, vacuum_all
 from resources.lake_standing import Standing, Standings
+from resources.lake_write import Written, write_file, write_rows
 from resources.lazily import lazily
-from schemas.lake import LAKE, SCHEMA_VERSION
+from schemas.lake import LAKE
 
 if TYPE_CHECKING:
     import deltalake
@@ -55,7 +58,7 @@ class Lake:
     """The lake below one local folder or object-store URL.
 
     Handles are kept between commits, since opening a table of thousands of commits costs far more
-    than following its log. One object may be shared by threads: they take turns.
+    than following its log. One object may be shared by threads: they take turns at each table.
     """
 
     def __init__(self, url: str) -> None:
@@ -73,6 +76,7 @@ class Lake:
         self._flushed: dict[str, int] = {}
         self._standings = Standings(self.root, self._tables, self._ask)
         self._lock = threading.RLock()
+        self._locks: dict[str, threading.RLock] = {}
 
     def append(
         self, table: str, data: pa.Table, *, stage: str, batch: int, after: int | None = None
@@ -90,21 +94,34 @@ class Lake:
         Raises Overtaken, and LakeError: columns that do not fit, a table that cannot be written.
         """
         rows = fitted(table, data, self._where(table))
-        with self._lock, self._plainly(table):
-            for attempt in range(_COMMIT_TRIES):
-                handle = self._open(table, create=True)
-                refuse_if_overtaken(handle, self._where(table), stage, after)
-                if (handle.transaction_version(stage) or 0) >= batch:
+        if not self._is_awaited(table, stage, batch, after):
+            return False
+        with self._plainly(table):  # while it is written, nobody waits for the table
+            written = write_file(self.root / table, table, rows) if self.root else None
+        is_done = False
+        try:
+            is_done = self._append(table, rows, written, {stage: batch}, after)
+        finally:
+            if written is not None and not is_done:
+                written.discard()
+        return is_done
+
+    def _append(
+        self,
+        table: str,
+        rows: pa.Table,
+        written: Written | None,
+        batches: Mapping[str, int],
+        after: int | None,
+    ) -> bool:
+        ((stage, batch),) = batches.items()
+        for attempt in range(_COMMIT_TRIES):
+            with self._alone(table):
+                if not self._is_awaited(table, stage, batch, after):
                     return False
+                handle = self._tables[table]
                 try:
-                    deltalake.write_deltalake(
-                        handle,
-                        rows,
-                        mode="append",
-                        writer_properties=writer_properties(table),
-                        commit_properties=transactions({stage: batch}),
-                        post_commithook_properties=lake_keeping.NO_CLEANING,
-                    )
+                    write_rows(handle, table, rows, batches, written=written)
                 except exceptions.CommitFailedError:
                     # Among others where this very stage was committed since the handle was read.
                     self._tables.pop(table)
@@ -114,6 +131,13 @@ class Lake:
                     self._flush(table, handle.version())
                     return True
         raise AssertionError("unreachable")
+
+    def _is_awaited(self, table: str, stage: str, batch: int, after: int | None) -> bool:
+        """Whether a batch is still to be committed. Raises Overtaken."""
+        with self._alone(table):
+            handle = self._open(table, create=True)
+            refuse_if_overtaken(handle, self._where(table), stage, after)
+            return (handle.transaction_version(stage) or 0) < batch
 
     def replace_account(
         self,
@@ -136,44 +160,32 @@ class Lake:
         Raises Overtaken and LakeError as `append`. Nothing is replaced if a batch belongs to
         another account, or if somebody appended to this account meanwhile.
         """
-        reader = pa.RecordBatchReader.from_batches(
-            LAKE[table],
-            (
-                part
-                for data in batches
-                for part in fitted(table, data, self._where(table)).to_batches()
-            ),
-        )
-        with self._lock, self._plainly(table):
+        pieces = (fitted(table, data, self._where(table)).to_batches() for data in batches)
+        reader = pa.RecordBatchReader.from_batches(LAKE[table], chain.from_iterable(pieces))
+        with self._alone(table):
             handle = self._open(table, create=True)
             refuse_if_overtaken(handle, self._where(table), stage, after)
             if generation is None:
                 generation = (handle.transaction_version(generation_of(account)) or 0) + 1
-            deltalake.write_deltalake(
-                handle,
-                reader,
-                mode="overwrite",
-                predicate=of_account(account),
-                writer_properties=writer_properties(table),
-                commit_properties=transactions({stage: batch, generation_of(account): generation}),
-                post_commithook_properties=lake_keeping.NO_CLEANING,
-            )
+            stamps = {stage: batch, generation_of(account): generation}
+            write_rows(handle, table, reader, stamps, instead_of=account)
             self._flush(table, handle.version())
 
     def committed(self, table: str, stage: str) -> int:
         """The highest batch that a stage has committed to a table, 0 if none."""
-        with self._lock, self._plainly(table):
+        with self._alone(table):
             return self._standings.ask(table, stage).batch(stage) or 0
 
     def reached(self, table: str) -> Mapping[AccountKey, int]:
         """Account -> the greatest landing_seq of its data in a table, of all that have any."""
-        with self._lock, self._plainly(table):
+        with self._alone(table):
             return self._standings.ask(table, None).reached or {}
 
     def note(self) -> None:
         """Let the next process know, without opening a table, what this one asked of each."""
-        with self._lock:
-            self._standings.note()
+        for table in [*self._tables]:
+            with self._alone(table):
+                self._standings.note(table)
 
     def generation(self, table: str, account: AccountKey) -> int:
         """How often the account was replaced in this table."""
@@ -181,9 +193,8 @@ class Lake:
 
     def version(self, table: str) -> int:
         """The table's newest version, -1 if it does not exist yet."""
-        with self._lock, self._plainly(table):
-            handle = self._open(table)
-            return -1 if handle is None else handle.version()
+        with self._alone(table):
+            return -1 if (handle := self._open(table)) is None else handle.version()
 
     def files(
         self, table: str, *, account: AccountKey | None = None, after: int = 0
@@ -193,16 +204,11 @@ class Lake:
         `account` leaves out the other accounts' files, `after` those whose every landing_seq is at
         most this.
         """
-        with self._lock, self._plainly(table):
+        with self._alone(table):
             handle = self._open(table)
             if handle is None:
                 return []
-            if handle.protocol().reader_features:
-                raise LakeError(
-                    f"the table needs reader features {handle.protocol().reader_features}",
-                    self._where(table),
-                    "another program rewrote it; restore the version before that",
-                )
+            refuse_reader_features(handle, self._where(table))
             found = data_files(handle)
         return [
             file
@@ -253,7 +259,7 @@ class Lake:
         Raises RowsLost if afterwards the log accounts for other rows, LakeError if another process
         is at it.
         """
-        with self._lock, self._plainly(table), compacting(self.root, table):
+        with self._alone(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0, 0
@@ -273,7 +279,7 @@ class Lake:
         So go those, too, that a process left unfinished when it died. The caller holds the table's
         exclusive lease. Readers older than that lose their files. Delta remembers 168 hours.
         """
-        with self._lock, self._plainly(table), compacting(self.root, table):
+        with self._alone(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0
@@ -287,7 +293,7 @@ class Lake:
 
         The caller holds the table's exclusive lease.
         """
-        with self._lock, self._plainly(table), compacting(self.root, table):
+        with self._alone(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None or self.root is None:
                 return 0
@@ -301,7 +307,7 @@ class Lake:
         to it: a file that is about to be committed must not go. `with_log`: older log entries and
         checkpoints as well. Readers of older versions lose their files.
         """
-        with self._lock, self._plainly(table), compacting(self.root, table):
+        with self._alone(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0
@@ -359,14 +365,7 @@ class Lake:
             if not create:
                 return None
             handle = create_table(self._where(table), table)
-        found = handle.metadata().configuration.get("orderloom.schemaVersion")
-        if found != str(SCHEMA_VERSION):
-            raise LakeError(
-                f"the table is of schema version {found or 'none'}, this program's is"
-                f" {SCHEMA_VERSION}",
-                self._where(table),
-                "use the orderloom that wrote it, or another ORDERLOOM_LAKE and a full load",
-            )
+        refuse_other_schema(handle, self._where(table))
         return handle
 
     def _flush(self, table: str, version: int) -> None:
@@ -377,6 +376,14 @@ class Lake:
 
     def _where(self, table: str) -> str:
         return f"{self.url}/{table}"
+
+    @contextmanager
+    def _alone(self, table: str) -> Iterator[None]:
+        """One thread at a time for each table; the libraries' errors as `_plainly` tells them."""
+        with self._lock:
+            lock = self._locks.setdefault(table, threading.RLock())
+        with lock, self._plainly(table):
+            yield
 
     @contextmanager
     def _plainly(self, table: str) -> Iterator[None]:

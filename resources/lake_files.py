@@ -94,6 +94,28 @@ def create(where: str, table: str) -> deltalake.DeltaTable:
         return deltalake.DeltaTable(where)
 
 
+def refuse_other_schema(handle: deltalake.DeltaTable, where: str) -> None:
+    """Raise LakeError for a table whose columns mean something else than this program's."""
+    found = handle.metadata().configuration.get("orderloom.schemaVersion")
+    if found != str(SCHEMA_VERSION):
+        raise LakeError(
+            f"the table is of schema version {found or 'none'}, this program's is {SCHEMA_VERSION}",
+            where,
+            "use the orderloom that wrote it, or another ORDERLOOM_LAKE and a full load",
+        )
+
+
+def refuse_reader_features(handle: deltalake.DeltaTable, where: str) -> None:
+    """Raise LakeError for a table whose files alone do not tell its rows."""
+    features = handle.protocol().reader_features
+    if features:
+        raise LakeError(
+            f"the table needs reader features {features}",
+            where,
+            "another program rewrote it; restore the version before that",
+        )
+
+
 def fitted(table: str, data: pa.Table, where: str) -> pa.Table:
     """Data in the columns, and their order and types, of a table's schema. Raises LakeError."""
     schema = LAKE[table]

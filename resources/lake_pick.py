@@ -89,7 +89,7 @@ def _picked_remotely(
     """The same of all of one account's files on an object store."""
     own = zip(PARTITION_COLUMNS, account, strict=True)
     dataset = deltalake.DeltaTable(where).to_pyarrow_dataset(
-        partitions=[(name, "=", value) for name, value in own]
+        file_pruning_predicate=[(name, "=", value) for name, value in own]
     )
     condition = pc.field(wanted.column).isin(wanted.values) if wanted else None
     yield from dataset.to_batches(columns=list(columns), filter=condition)

@@ -54,7 +54,10 @@ class Standing:
 
 
 class Standings:
-    """The questions that one process asks of the tables of a lake. Not thread safe by itself."""
+    """The questions that one process asks of the tables of a lake.
+
+    Of each table by one thread at a time.
+    """
 
     def __init__(
         self,
@@ -85,10 +88,9 @@ class Standings:
             self._note(table, found)
         return found
 
-    def note(self) -> None:
-        """Note what was asked of the tables that are open, as it stands now."""
-        for table in [*self._opened]:
-            self._note(table, self._answer(table, self._asked[table]))
+    def note(self, table: str) -> None:
+        """Note what was asked of a table that is open, as it stands now."""
+        self._note(table, self._answer(table, self._asked[table]))
 
     def _note(self, table: str, standing: Standing) -> None:
         if self._root is not None and standing.version >= 0:

@@ -74,6 +74,8 @@ NUMBERS = frozenset(
 RECEIVED_NOTHING = "received_nothing"
 """Alarm of a run that ended well but for receiving nothing where every run before had."""
 
+_NEWEST_FIRST = runs.c.ordinal.desc().nulls_last()
+"""Runs of ledgers older than ordinals have none."""
 _LONGEST_ERROR = 2000
 _LONGEST_RUN = timedelta(days=1)
 
@@ -274,7 +276,7 @@ class Ledger:
 
         `limit=None`: all.
         """
-        by_age = func.coalesce(runs.c.ordinal, 0).desc(), runs.c.started_at.desc()
+        by_age = _NEWEST_FIRST, runs.c.started_at.desc()
         shown = [column for column in runs.columns if column is not runs.c.ordinal]
         query = select(*shown).order_by(*by_age, runs.c.run_id).limit(limit)
         if account is not None:
@@ -299,7 +301,7 @@ class Ledger:
         query = (
             select(runs.c.window_to)
             .where(runs.c.account == account, runs.c.kind == kind, runs.c.outcome == "succeeded")
-            .order_by(func.coalesce(runs.c.ordinal, 0).desc(), runs.c.finished_at.desc())
+            .order_by(_NEWEST_FIRST, runs.c.finished_at.desc())
             .limit(1)
         )
         with self._store.reading() as connection:
@@ -321,19 +323,24 @@ class Ledger:
 
     def freshness(self, kind: str = "changes") -> dict[str, Freshness]:
         """Per account: the last success and the last failure of a kind of run."""
-        place = func.coalesce(runs.c.ordinal, 0).label("place")
-        newest = func.row_number().over(
-            partition_by=(runs.c.account, runs.c.outcome),
-            order_by=(place.desc(), runs.c.finished_at.desc()),
-        )
-        told = runs.c.account, runs.c.outcome, runs.c.finished_at, runs.c.error, place
-        ended = (
-            select(*told, newest.label("n"))
-            .where(runs.c.kind == kind, runs.c.finished_at.is_not(None))
-            .subquery()
+        place = func.coalesce(runs.c.ordinal, 0)
+        ended = and_(runs.c.kind == kind, runs.c.finished_at.is_not(None))
+        of_each = (runs.c.account, runs.c.outcome)
+        last = select(*of_each, func.max(place).label("place")).where(ended).group_by(*of_each)
+        newest = last.subquery()
+        is_newest = and_(
+            runs.c.account == newest.c.account,
+            runs.c.outcome == newest.c.outcome,
+            or_(
+                runs.c.ordinal == newest.c.place,
+                and_(newest.c.place == 0, runs.c.ordinal.is_(None)),
+            ),
         )
         oldest_first = (
-            select(ended).where(ended.c.n == 1).order_by(ended.c.place, ended.c.finished_at)
+            select(*of_each, runs.c.finished_at, runs.c.error)
+            .join(newest, is_newest)
+            .where(ended)
+            .order_by(place, runs.c.finished_at)
         )
         found: dict[str, dict[str, Any]] = {}
         with self._store.reading() as connection:

@@ -3,8 +3,8 @@
 Belongs here: one entry of STEPS per version, and how a step is taken. Does not belong here: the
 tables as they are now (`ledger_store.py`).
 
-A step only adds tables and columns, and a column that it adds may be NULL: what an older ledger
-holds stays as it is.
+A step only adds tables, columns and indexes, and a column that it adds may be NULL: what an older
+ledger holds stays as it is.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Step:
     tables: tuple[str, ...] = ()
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Table -> columns."""
+    indexes: tuple[str, ...] = ()
 
 
 STEPS: dict[int, Step] = {
@@ -33,6 +34,7 @@ STEPS: dict[int, Step] = {
     6: Step(tables=("running",)),
     7: Step(columns={"runs": ("warnings",)}),
     8: Step(tables=("erasures", "erasure_marks", "erasure_key")),
+    9: Step(indexes=("runs_by_ordinal", "runs_by_kind")),
 }
 """Version -> what it added. Without a gap from 2 on."""
 
@@ -51,3 +53,6 @@ def take(connection: Connection, metadata: MetaData, found: int) -> None:
                 column = metadata.tables[table].columns[name]
                 added = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {added}")
+        for index in (each for table in metadata.tables.values() for each in table.indexes):
+            if index.name in step.indexes:
+                index.create(connection)

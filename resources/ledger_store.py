@@ -129,6 +129,8 @@ runs = Table(
     Column("waited_seconds", Float),
     Index("runs_by_account", "account", "kind", "finished_at"),
     Index("runs_by_start", "started_at"),
+    Index("runs_by_ordinal", "ordinal"),
+    Index("runs_by_kind", "kind", "account", "outcome", "ordinal", "finished_at"),
 )
 
 running = Table(

@@ -1,7 +1,7 @@
 """Builds and publishes marts.duckdb, and opens it for reading.
 
 Belongs here: what is pending, whether the last file can be brought up to date, when to hold an
-account back. Does not belong here: filling tables (`resources/warehouse_build.py`), what is known
+account back. Does not belong here: building a file (`resources/warehouse_file.py`), what is known
 of accounts (`resources/warehouse_accounts.py`), files and the symlink
 (`resources/publication.py`), mart SQL (`assets/marts`).
 """
@@ -11,8 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -26,9 +25,9 @@ from resources.warehouse_accounts import (
     AccountReference,
     Reference,
     is_outdated,
-    rows_of,
 )
 from resources.warehouse_checks import Fault, Mart
+from resources.warehouse_file import Built, Content, build_file
 from resources.warehouse_note import Note
 from resources.warehouse_plan import Plan, Published, make_plan, pending, without
 
@@ -40,10 +39,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 else:
     duckdb = lazily("duckdb")
-
-STORAGE_VERSION = "v1.0.0"
-"""Format of the published file, named so that no later default shuts out older readers. Every
-release of DuckDB since 1.0 reads it; `python -m benchmarks.duckdb_versions` tries those of ours."""
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 """Values for ? or for $name in a query."""
@@ -80,32 +75,6 @@ class Publication:
     is_rebuilt: bool
     """True: built from scratch, not from the last file."""
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What goes into a file beside the orders, and the hashes by which a change of it is seen."""
-
-    marts: Sequence[Mart]
-    reference: Reference
-    layout: str
-    fingerprint: str
-    pending: frozenset[AccountKey]
-    """Accounts that can be held back."""
-    before: Path | None
-    """The file published before, which what is new may not be unlike."""
-    accepted: frozenset[AccountKey]
-    """Accounts that may be unlike it."""
-
-
-@dataclass(frozen=True)
-class _Built:
-    """What building a file came to."""
-
-    touched: Mapping[AccountKey, int]
-    orders: int
-    order_rows: int
-    faults: Mapping[AccountKey, Fault]
 
 
 class Warehouse:
@@ -165,8 +134,8 @@ class Warehouse:
             while True:
                 building = publication.unfinished(self.path, publication.new_id(self.path))
                 new = pending(plan, found)
-                content = _Content(marts, reference, *marks, new, before, accept_unlike_before)
-                built = self._build(building, lake, plan, content)
+                content = Content(marts, reference, *marks, new, before, accept_unlike_before)
+                built = build_file(building, lake, plan, content)
                 if not built.faults:
                     break
                 plan = without(plan, found, built.faults, can_go_back=can_go_back)
@@ -252,43 +221,6 @@ class Warehouse:
             return None
         return warehouse_note.ask(file)
 
-    def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
-        """Build one file; without marts, and not to be published, where there are faults."""
-        from resources.warehouse_build import Build
-
-        if plan.base is not None:
-            publication.copy(plan.base.path, building)
-        with duckdb.connect(
-            str(building), config={"storage_compatibility_version": STORAGE_VERSION}
-        ) as con:
-            build = Build(con, lake)
-            build.begin()
-            if plan.base is None:
-                build.create()
-            accounts = rows_of(content.reference, plan.reaches)
-            zones = build.take_over(accounts, content.reference.runs)
-            touched = build.bring_up_to_date(plan.steps, zones)
-            faults = build.faults(content.before, content.accepted, touched)
-            if not faults:
-                has_marts = plan.base is not None and plan.base.fingerprint == content.fingerprint
-                at_marts = touched if has_marts else replace(touched, is_little=False)
-                build.derive(content.marts, at_marts)
-                faults = build.faults_of_marts(content.marts, content.pending, at_marts)
-            built = _Built(touched.counts, _count(con, "orders"), _count(con, "order_rows"), faults)
-            if not faults:
-                build.note(
-                    plan.reaches,
-                    publication_id=building.stem,
-                    published_at=datetime.now(UTC),
-                    layout=content.layout,
-                    fingerprint=content.fingerprint,
-                    orders=built.orders,
-                    order_rows=built.order_rows,
-                    rebuilt_bytes=plan.base.rebuilt_size if plan.base else 0,
-                )
-                build.finish()
-        return built
-
     @contextmanager
     def _plainly(self) -> Iterator[None]:
         """Turn the errors of DuckDB and of the file system into one line."""
@@ -337,7 +269,7 @@ def read(
     return (warehouse.read_arrow if arrow else warehouse.read)(sql, parameters)
 
 
-def _report(started: float, plan: Plan, path: Path, built: _Built | None) -> Publication:
+def _report(started: float, plan: Plan, path: Path, built: Built | None) -> Publication:
     counted = built or plan.base
     assert counted is not None, "without a base something is always built"
     return Publication(

@@ -20,7 +20,16 @@ from resources.lake import AccountKey, Lake
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
 from resources.warehouse_compression import compression
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
-from resources.warehouse_fill import Filling, Touched, Zones, sql, type_of, version_schema, versions
+from resources.warehouse_fill import (
+    EVERYTHING,
+    Filling,
+    Touched,
+    Zones,
+    sql,
+    type_of,
+    version_schema,
+    versions,
+)
 from resources.warehouse_plan import Reach, Step
 from resources.warehouse_told import show_told
 from schemas.lake import LAKE
@@ -107,7 +116,7 @@ class Build:
         """
         return Filling(self._con, self._lake, steps, zones).fill()
 
-    def derive(self, marts: Sequence[Mart], touched: Touched) -> None:
+    def derive(self, marts: Sequence[Mart], touched: Touched = EVERYTHING) -> None:
         """Make the dimension of dates and the marts anew, and drop those that are no more.
 
         `touched`: where it is little, marts that follow from each order alone are made anew for
@@ -142,8 +151,13 @@ class Build:
             self._con.execute(f"DELETE FROM orderloom.{name}")
             self._load(f"orderloom.{name}", INTERNAL[name], records)
 
+    def count(self, table: str) -> int:
+        """Number of rows of a table."""
+        ((count,),) = self._con.execute(f"SELECT COUNT(*) FROM {table}").fetchall()
+        return int(count)
+
     def faults(
-        self, before: Path | None, accepted: Collection[AccountKey], touched: Touched
+        self, before: Path | None, accepted: Collection[AccountKey], touched: Touched = EVERYTHING
     ) -> dict[AccountKey, Fault]:
         """The accounts of which something does not hold, and what.
 
@@ -153,7 +167,7 @@ class Build:
         return find(self._con, CONDITIONS, before, accepted=accepted, touched=touched.is_little)
 
     def faults_of_marts(
-        self, marts: Sequence[Mart], pending: Collection[AccountKey], touched: Touched
+        self, marts: Sequence[Mart], pending: Collection[AccountKey], touched: Touched = EVERYTHING
     ) -> dict[AccountKey, Fault]:
         """The pending accounts of which something does not hold in a mart, and what."""
         conditions = [condition for mart in marts for condition in mart.conditions]
@@ -200,6 +214,14 @@ class Build:
             self._con.execute(f'INSERT INTO "{file}".main."{mart.name}" BY NAME {mart.sql}')
         for name in ("orders", "order_status_history"):
             self._con.execute(f"DROP VIEW temp.main.{name}")
+        for mart in marts:
+            for column in mart.moving:
+                self._con.execute(
+                    f'UPDATE "{mart.name}" AS kept SET {column} = made.{column}'
+                    f" FROM (SELECT order_key, {column} FROM ({mart.sql})) AS made"
+                    " WHERE made.order_key = kept.order_key"
+                    f" AND made.{column} IS DISTINCT FROM kept.{column}"
+                )
 
     def _create(self, name: str, schema: pa.Schema, grain: str) -> None:
         columns = ", ".join(

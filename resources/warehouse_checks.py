@@ -64,6 +64,8 @@ class Mart:
     follows: bool = False
     """Whether each row follows from the rows of its order_key alone, in `orders` and
     `order_status_history`, and from dimensions that the layout fixes."""
+    moving: tuple[str, ...] = ()
+    """Columns of such a mart that follow from `dim_account` as well."""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,10 @@ class Touched:
     `resources/warehouse_sql/touched.sql`, which show what is not."""
 
 
+EVERYTHING = Touched({}, is_little=False)
+"""For a file of which nothing is known to hold."""
+
+
 @dataclass
 class _Files:
     """The files of one lake table that may hold something pending."""

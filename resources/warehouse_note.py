@@ -85,7 +85,7 @@ def ask(file: Path) -> Published | None:
     """What a published file itself says; None where it is not one of ours."""
     try:
         with duckdb.connect(str(file), read_only=True) as con:
-            ((layout, fingerprint, orders, order_rows, size),) = con.execute(
+            (build,) = con.execute(
                 "SELECT layout, fingerprint, orders, order_rows, rebuilt_bytes FROM orderloom.build"
             ).fetchall()
             rows = con.execute(
@@ -104,8 +104,8 @@ def ask(file: Path) -> Published | None:
         (system, account): Shown.in_file(success, error)
         for system, account, success, error in shown
     }
-    counts = orders, order_rows, size
-    return Published(file, layout, fingerprint, *counts, reaches, accounts, drift)
+    layout, fingerprint, orders, order_rows, size = build
+    return Published(file, layout, fingerprint, orders, order_rows, size, reaches, accounts, drift)
 
 
 def write(marts: Path, note: Note) -> None:

@@ -72,6 +72,21 @@ def test_a_run_without_changes_imports_no_heavy_library(
         assert one_sync("second")[1:] == [0, False, orders, []]
 
 
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("pipelines.cli", {*HEAVY, "sqlalchemy", "pydantic", "httpx"}),
+        ("pipelines.status", {*HEAVY, "httpx"} - {"rich"}),
+    ],
+)
+def test_commands_import_what_they_need(module: str, unneeded: set[str]) -> None:
+    asked = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) & unneeded == set()
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with two published accounts."""

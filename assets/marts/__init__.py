@@ -7,7 +7,8 @@ A file starts with comment lines: what one row is, then `-- key:` and the column
 apart, then `-- column: meaning` for every column of the SELECT. A line that goes on with the one
 before is indented: `--     like this`. `-- follows: order_key` says that every row follows from the
 rows of its order alone, in `orders` and `order_status_history`, and from dimensions of codes: then
-a publication makes the rows of the orders that it touches anew, and leaves the others. The SQL
+a publication makes the rows of the orders that it touches anew, and leaves the others. `-- moving:`
+names columns that follow from `dim_account` as well: they are looked at of every order. The SQL
 keeps to what other engines understand too: plain joins, aggregates and window functions.
 """
 
@@ -25,6 +26,9 @@ KEY = "key"
 
 FOLLOWS = "follows"
 """Heads the line of a mart that follows from each order alone; no column may be called so."""
+
+MOVING = "moving"
+"""Heads the line of its columns that follow from `dim_account` as well."""
 
 _COLUMN = re.compile(r"^(\w+): (.+)$")
 
@@ -48,11 +52,16 @@ def parse(name: str, text: str) -> Mart:
             "let its first line say `-- One row per ...`",
         )
     comments = {found[1]: found[2] for found in columns if found}
-    key = [column.strip() for column in comments.pop(KEY, "").split(",") if column.strip()]
+    key = _listed(comments.pop(KEY, ""))
+    moving = tuple(_listed(comments.pop(MOVING, "")))
     follows = comments.pop(FOLLOWS, "") == "order_key"
     grain = " ".join(line for line, found in zip(header, columns, strict=True) if not found)
     sql = text.strip().removesuffix(";")
-    return Mart(name, sql, grain, comments, conditions_of(name, key, follows), follows)
+    return Mart(name, sql, grain, comments, conditions_of(name, key, follows), follows, moving)
+
+
+def _listed(text: str) -> list[str]:
+    return [column.strip() for column in text.split(",") if column.strip()]
 
 
 def load() -> tuple[Mart, ...]:

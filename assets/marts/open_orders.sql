@@ -1,6 +1,8 @@
 -- One row per order that is placed and not finished: neither draft, completed, cancelled, returned
 --     nor deleted; orders of unknown status count as open until the source closes them.
 -- key: order_key
+-- follows: order_key
+-- moving: age_days
 -- order_key: the order, joins orders
 -- source_system: name of the source
 -- source_account: name of the account

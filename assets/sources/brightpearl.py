@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
+from time import monotonic
 from typing import Any, ClassVar
 
 import msgspec
@@ -42,6 +44,9 @@ ROWS_PER_SEARCH = 500
 """Brightpearl Order SEARCH: at most 500 results a page."""
 OVERLAP = timedelta(minutes=15)
 """How far a run reads back behind its cursor, for orders stamped before they were visible."""
+FIRST_PIECE = 2000
+"""Orders landed in the first commit of a run, before it is known how fast they come."""
+SECONDS_PER_PIECE = 5.0
 AT_ONCE = 50_000
 """Orders that are looked up in the lake at a time."""
 OPTIONAL = {"includeOptional": "customFields,nullCustomFields"}
@@ -78,6 +83,7 @@ class Brightpearl(Source):
         frozenset({"app_ref", "access_token"}),
     )
     requests_per_minute: ClassVar[int] = 200
+    batch_size: ClassVar[int] = 5000
     ways: ClassVar[frozenset[str]] = frozenset({"changes", "history", "sweep"})
 
     def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
@@ -134,7 +140,7 @@ class Brightpearl(Source):
                 yield Batch([], reached)
             return
         left = len(wanted)
-        for rows in wanted.pieces(self.batch_size):
+        for rows in self._paced(wanted):
             left -= len(rows)
             stamp = min(rows.stamps[-1], micros(until.moment))
             step = {"watermark": moment_of(stamp).isoformat()} if left else reached
@@ -149,7 +155,7 @@ class Brightpearl(Source):
         listed = Found()
         for rows in self._pages(api, {"createdOn": window, "sort": "createdOn.ASC"}, "createdOn"):
             listed.extend(rows)
-        for rows in _not_just_landed(api, listed, self.margin).pieces(self.batch_size):
+        for rows in self._paced(_not_just_landed(api, listed, self.margin)):
             yield Batch(list(self._get(api, rows.ids)))
 
     def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
@@ -162,6 +168,20 @@ class Brightpearl(Source):
             if there:
                 ids = frozenset(map(str, asked.ids))
                 yield Presence(f"OPTIONS {path}", ids, there, reply.fetched_at)
+
+    def _paced(self, rows: Found) -> Iterator[Found]:
+        """Pieces to be landed at once: as many orders as come in some seconds.
+
+        A commit costs the same whatever it holds; what is fetched and not landed yet is lost with
+        the process. The time that landing takes counts as well, which only makes pieces smaller.
+        """
+        start, size = 0, min(FIRST_PIECE, self.batch_size)
+        while start < len(rows):
+            began = monotonic()
+            yield rows.piece(start, size)
+            start += size
+            fitting = int(size * SECONDS_PER_PIECE / max(monotonic() - began, 0.001))
+            size = min(max(fitting // IDS_PER_GET, 1) * IDS_PER_GET, self.batch_size)
 
     def _search(self, api: Api, column: str, since: datetime) -> Iterator[Found]:
         """Pages of rows whose stamp is not older than the bound, oldest first.
@@ -237,7 +257,7 @@ class Brightpearl(Source):
         sets = [id_set(piece) for piece in pieces(ids, IDS_PER_GET)]
         api.least_requests += len(sets)
         left_out = set(map(str, ids))
-        for reply in api.get_many([(ORDER + each, OPTIONAL) for each in sets]):
+        for reply in api.get_many([(ORDER + each, OPTIONAL) for each in sets], flaw=_split):
             for body in _read_orders(reply):
                 record = _record(body, reply)
                 left_out.discard(record.source_order_id or "")
@@ -320,7 +340,8 @@ def _not_just_landed(api: Api, found: Found, margin: timedelta) -> Found:
     """The rows whose order was not landed within a day, well after its present stamp."""
     day = datetime.now(UTC) - timedelta(days=1)
     is_new = bytearray()
-    for rows in found.pieces(AT_ONCE):
+    for start in range(0, len(found), AT_ONCE):
+        rows = found.piece(start, AT_ONCE)
         landed = api.known.received_since(day, list(map(str, rows.ids)))
         for order_id, stamp in zip(rows.ids, rows.stamps, strict=True):
             received = landed.get(str(order_id))
@@ -346,9 +367,15 @@ def _order_id(body: bytes) -> str | None:
     return str(order_id) if is_id and order_id != "" else None
 
 
+def _split(reply: Reply) -> None:
+    """Read an Order GET reply where it arrives: whether it is JSON is then known as well."""
+    with suppress(msgspec.ValidationError):  # _read_orders says what is wrong with it
+        reply.read(Orders)
+
+
 def _read_orders(reply: Reply) -> list[msgspec.Raw]:
     try:
-        return msgspec.json.decode(reply.body, type=Orders).response
+        return reply.read(Orders).response
     except msgspec.ValidationError as fault:
         raise ApiError(
             f"Order GET has no list of orders ({fault})",

@@ -8,7 +8,7 @@ here: reading a search's reply (`brightpearl_search.py`), which orders to ask fo
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import compress
 from typing import TYPE_CHECKING, Any
@@ -68,10 +68,9 @@ class Found:
         self.ids.extend(others.ids)
         self.stamps.extend(others.stamps)
 
-    def pieces(self, size: int) -> Iterator[Found]:
-        """Consecutive pieces of at most `size` rows."""
-        for start in range(0, len(self), size):
-            yield Found(self.ids[start : start + size], self.stamps[start : start + size])
+    def piece(self, start: int, size: int) -> Found:
+        """At most so many consecutive rows."""
+        return Found(self.ids[start : start + size], self.stamps[start : start + size])
 
     def only(self, is_kept: Sequence[int]) -> Found:
         """The rows at the places where something true stands."""

@@ -177,20 +177,28 @@ CREATE OR REPLACE MACRO order_key_of(id) AS
     || ':' || url_encode(id);
 CREATE OR REPLACE MACRO row_key_of(key, row_id) AS key || '#' || url_encode(row_id);
 
--- Codes: the account's map over the documented codes; what neither knows is unknown.
+-- Codes: the account's map over the documented codes; what neither knows is unknown. `entries_of`
+-- looks up several [dimension, code] at once; the other macros take what it found, or look it up.
 CREATE OR REPLACE MACRO entry_of(dimension, x) AS getvariable('codes')[dimension || '/' || x];
-CREATE OR REPLACE MACRO code_of(dimension, x) AS
-    COALESCE(entry_of(dimension, x).code, 'unknown');
-CREATE OR REPLACE MACRO code_basis_of(dimension, x) AS
-    COALESCE(entry_of(dimension, x).basis, 'default');
+CREATE OR REPLACE MACRO entries_of(pairs) AS
+    list_transform(pairs, lambda p: getvariable('codes')[p[1] || '/' || p[2]]);
+CREATE OR REPLACE MACRO code_of
+    (entry) AS COALESCE(entry.code, 'unknown'),
+    (dimension, x) AS COALESCE(entry_of(dimension, x).code, 'unknown');
+CREATE OR REPLACE MACRO code_basis_of
+    (entry) AS COALESCE(entry.basis, 'default'),
+    (dimension, x) AS COALESCE(entry_of(dimension, x).basis, 'default');
 CREATE OR REPLACE MACRO is_mapped(dimension, x) AS
     entry_of(dimension, x) IS NOT NULL;
-CREATE OR REPLACE MACRO unmapped(dimension, x) AS
-    CASE
-        WHEN x IS NOT NULL AND NOT is_mapped(dimension, x) THEN 'unmapped_code:' || dimension
-    END;
+CREATE OR REPLACE MACRO unmapped
+    (dimension, x) AS
+        CASE
+            WHEN x IS NOT NULL AND NOT is_mapped(dimension, x) THEN 'unmapped_code:' || dimension
+        END,
+    (dimension, x, entry) AS
+        CASE WHEN x IS NOT NULL AND entry IS NULL THEN 'unmapped_code:' || dimension END;
 
--- What the source itself says happened, and when; event_of gives none without a readable moment.
+-- What the source itself says happened, and when: none without a readable moment.
 -- The code is the source's, the canonical one is what it means; one of them may be all there is.
 CREATE OR REPLACE MACRO event_at(event_type, t, dimension, code, canonical := NULL) AS
     {
@@ -202,11 +210,13 @@ CREATE OR REPLACE MACRO event_at(event_type, t, dimension, code, canonical := NU
         'valid_from_utc': CASE WHEN dimension IS NOT NULL THEN CAST(t AS TIMESTAMPTZ) END,
         'payload_ok': CAST(NULL AS BOOLEAN)
     };
-CREATE OR REPLACE MACRO event_of(event_type, x, dimension, code, canonical := NULL) AS
+CREATE OR REPLACE MACRO stamped_event(event_type, stamp, dimension, code, canonical := NULL) AS
     CASE
-        WHEN moment_of(x) IS NOT NULL
-        THEN event_at(event_type, moment_of(x), dimension, code, canonical := canonical)
+        WHEN stamp.moment IS NOT NULL
+        THEN event_at(event_type, stamp.moment, dimension, code, canonical := canonical)
     END;
+CREATE OR REPLACE MACRO event_of(event_type, x, dimension, code, canonical := NULL) AS
+    stamped_event(event_type, stamp_of(x), dimension, code, canonical := canonical);
 -- What happened on a civil day: at its end, in the account's zone, the code holds for certain.
 CREATE OR REPLACE MACRO event_on(event_type, day, dimension, canonical) AS
     CASE
@@ -230,15 +240,15 @@ CREATE OR REPLACE MACRO custom_field(code, x) AS
         'is_null': x IS NULL
     };
 -- The one invoice of an order of which a reference, a moment or both are known.
-CREATE OR REPLACE MACRO invoices_of(reference, x) AS
+CREATE OR REPLACE MACRO invoices_of(reference, stamp) AS
     CASE
-        WHEN text_of(reference) IS NOT NULL OR text_of(x) IS NOT NULL
+        WHEN text_of(reference) IS NOT NULL OR text_of(stamp.text) IS NOT NULL
         THEN [
             {
                 'invoice_reference': text_of(CAST(reference AS VARCHAR)),
                 'tax_date': CAST(NULL AS DATE),
                 'due_date': CAST(NULL AS DATE),
-                'invoiced_at': moment_of(x)
+                'invoiced_at': stamp.moment
             }
         ]
     END;
@@ -248,16 +258,37 @@ CREATE OR REPLACE MACRO fault(field, reason, x, held) AS
     {'field': field, 'reason': reason, 'value': LEFT(x, 100), 'is_held': held};
 CREATE OR REPLACE MACRO unread(field, x, value, reason, held) AS
     CASE WHEN text_of(x) IS NOT NULL AND value IS NULL THEN fault(field, reason, x, held) END;
-CREATE OR REPLACE MACRO unread_money(field, x) AS
-    unread(field, x, money_of(x), 'not an amount of at most 4 decimals', TRUE);
+-- With two arguments the text is read; the third is what was read of it elsewhere.
+CREATE OR REPLACE MACRO unread_money
+    (field, x) AS unread(field, x, money_of(x), 'not an amount of at most 4 decimals', TRUE),
+    (field, x, value) AS unread(field, x, value, 'not an amount of at most 4 decimals', TRUE);
 CREATE OR REPLACE MACRO unread_number(field, x) AS
     unread(field, x, exact(x), 'not a number', TRUE);
 CREATE OR REPLACE MACRO unread_moment(field, x) AS
     unread(field, x, moment_of(x), 'not a moment between 1900 and 2199', FALSE);
-CREATE OR REPLACE MACRO unread_day(field, x) AS
-    unread(field, x, stamp_date(x), 'not a date between 1900 and 2199', FALSE);
-CREATE OR REPLACE MACRO unread_date(field, x) AS
-    unread(field, x, date_of(x), 'not a date between 1900 and 2199', FALSE);
+CREATE OR REPLACE MACRO unread_stamp(field, stamp) AS
+    unread(field, stamp.text, stamp.moment, 'not a moment between 1900 and 2199', FALSE);
+CREATE OR REPLACE MACRO unread_date
+    (field, x) AS unread(field, x, date_of(x), 'not a date between 1900 and 2199', FALSE),
+    (field, x, value) AS unread(field, x, value, 'not a date between 1900 and 2199', FALSE);
+CREATE OR REPLACE MACRO unread_day(field, x) AS unread_date(field, x);
+CREATE OR REPLACE MACRO unread_stamp_day(field, stamp) AS
+    unread(field, stamp.text, stamp.written, 'not a date between 1900 and 2199', FALSE);
+CREATE OR REPLACE MACRO unread_whole
+    (field, x) AS unread(field, x, whole_of(x), 'not a whole number', FALSE),
+    (field, x, value) AS unread(field, x, value, 'not a whole number', FALSE);
+CREATE OR REPLACE MACRO unread_integer
+    (field, x) AS unread(field, x, integer_of(x), 'not a whole number below 2147483648', FALSE),
+    (field, x, value) AS unread(field, x, value, 'not a whole number below 2147483648', FALSE);
+CREATE OR REPLACE MACRO unread_boolean
+    (field, x) AS unread(field, x, boolean_of(x), 'neither true nor false', FALSE),
+    (field, x, value) AS unread(field, x, value, 'neither true nor false', FALSE);
+CREATE OR REPLACE MACRO unread_rate
+    (field, x) AS unread(field, x, rate_of(x), 'not a rate of at most 8 decimals', FALSE),
+    (field, x, value) AS unread(field, x, value, 'not a rate of at most 8 decimals', FALSE);
+CREATE OR REPLACE MACRO unread_percent
+    (field, x) AS unread(field, x, percent_of(x), 'not a percentage of at most 4 decimals', FALSE),
+    (field, x, value) AS unread(field, x, value, 'not a percentage of at most 4 decimals', FALSE);
 CREATE OR REPLACE MACRO unread_items(field, x) AS
     unread(
         field,
@@ -266,35 +297,34 @@ CREATE OR REPLACE MACRO unread_items(field, x) AS
         'neither an array nor an object',
         TRUE
     );
--- What stands at a path and is neither an OBJECT or ARRAY, as documented, nor empty: json_transform
--- reads it as NULL. PHP writes an empty object as [].
-CREATE OR REPLACE MACRO misfits(body, kind, paths, held) AS
-    CASE
-        WHEN len(list_filter(json_type(body, paths), lambda t: t NOT IN (kind, 'NULL'))) > 0
-        THEN list_transform(
-            list_filter(
-                paths,
-                lambda p: json_type(body, p) NOT IN (kind, 'NULL')
-                    AND CAST(json_extract(body, p) AS VARCHAR) NOT IN ('""', '[]', '{}')
-            ),
-            lambda p: fault(IF(p = '$', p, p[3:]), 'not an ' || lower(kind), NULL, held)
-        )
-    END;
 CREATE OR REPLACE MACRO absent(field, x) AS
     CASE WHEN text_of(x) IS NULL THEN fault(field, 'required, but absent', NULL, TRUE) END;
 -- The same, where the order is worth loading without it.
 CREATE OR REPLACE MACRO lacking(field, x) AS
     CASE WHEN text_of(x) IS NULL THEN fault(field, 'required, but absent', NULL, FALSE) END;
-CREATE OR REPLACE MACRO unread_whole(field, x) AS
-    unread(field, x, whole_of(x), 'not a whole number', FALSE);
-CREATE OR REPLACE MACRO unread_boolean(field, x) AS
-    unread(field, x, boolean_of(x), 'neither true nor false', FALSE);
-CREATE OR REPLACE MACRO unread_integer(field, x) AS
-    unread(field, x, integer_of(x), 'not a whole number below 2147483648', FALSE);
-CREATE OR REPLACE MACRO unread_rate(field, x) AS
-    unread(field, x, rate_of(x), 'not a rate of at most 8 decimals', FALSE);
-CREATE OR REPLACE MACRO unread_percent(field, x) AS
-    unread(field, x, percent_of(x), 'not a percentage of at most 4 decimals', FALSE);
+-- What stands at a path and is neither an object (or, of `arrays`, an array), as documented, nor
+-- empty: json_transform reads it as NULL. PHP writes an empty object as []. The order is held for
+-- those of `held`, and for all where `held` is NULL.
+CREATE OR REPLACE MACRO misfits(body, paths, arrays := [''], held := NULL) AS
+    CASE
+        WHEN len(list_filter(
+            json_type(body, paths),
+            lambda t, n: t <> 'NULL' AND t <> IF(paths[n] IN arrays, 'ARRAY', 'OBJECT')
+        )) > 0
+        THEN list_transform(
+            list_filter(
+                paths,
+                lambda p: json_type(body, p) NOT IN (IF(p IN arrays, 'ARRAY', 'OBJECT'), 'NULL')
+                    AND CAST(json_extract(body, p) AS VARCHAR) NOT IN ('""', '[]', '{}')
+            ),
+            lambda p: fault(
+                IF(p = '$', p, p[3:]),
+                'not an ' || IF(p IN arrays, 'array', 'object'),
+                NULL,
+                COALESCE(p IN held, TRUE)
+            )
+        )
+    END;
 CREATE OR REPLACE MACRO present(faults) AS list_filter(faults, lambda f: f IS NOT NULL);
 
 -- Header against rows: both are kept as received, only the comparison is stored.

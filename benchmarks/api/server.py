@@ -9,7 +9,8 @@ FOLDER holds rendered orders (`benchmarks.api.orders.make`). With uvloop install
 is twice as fast; without it plain asyncio serves. Any path before /order-service/ is an
 account of its own. What measures asks `/-/...`, which is neither counted nor delayed:
 
-    /-/stats                         requests by kind, bytes, CPU seconds, least possible, truth
+    /-/stats                         requests by kind, bytes, CPU seconds, least possible
+    /-/truth                         orders, rows and sums in pence, of each API
     /-/reset                         counters to zero
     /-/restore                       no order changed, the clock put back
     /-/change?count=200&new=10       change orders and add new ones, at the server's time
@@ -85,6 +86,8 @@ class Service:
         given = {key: int(values[-1]) for key, values in parse_qs(query).items()}
         if name == "stats":
             return msgspec.json.encode(self._stats())
+        if name == "truth":
+            return msgspec.json.encode(self._truth())
         actions: dict[str, Callable[..., None]] = {
             "reset": self._counts.clear,
             "restore": self._brightpearl.restore,
@@ -106,9 +109,10 @@ class Service:
             "cpu": time.process_time(),
             "is_fast": IS_FAST,
             "least": self._brightpearl.least() | {"efiling": self._efiling.least()},
-            "truth": self._brightpearl.truth(),
-            "efiling_truth": self._efiling.truth(),
         }
+
+    def _truth(self) -> dict[str, object]:
+        return {"brightpearl": self._brightpearl.truth(), "efiling": self._efiling.truth()}
 
 
 class Connection(asyncio.Protocol):

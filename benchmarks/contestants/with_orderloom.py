@@ -15,9 +15,9 @@ import json
 import sys
 import time
 
-from benchmarks.measure import Stages, peak_of_this_process
+from benchmarks.stopwatch import Stopwatch, peak
 
-stages = Stages()
+stages = Stopwatch()
 """Begun before anything of orderloom is imported."""
 
 
@@ -49,7 +49,7 @@ def main() -> None:
         "order_rows": published.rows,
         "requests": sum(pull.requests for pull in pulls),
         "least": sum(pull.least_requests for pull in pulls),
-        "peak": peak_of_this_process(),
+        "peak": peak(),
     }
     sys.stdout.write(json.dumps(told) + "\n")
 
