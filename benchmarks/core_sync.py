@@ -23,7 +23,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import peak_of_this_process
+from benchmarks.stopwatch import peak
 
 if TYPE_CHECKING:
     from assets.upkeep import Tended
@@ -148,16 +148,7 @@ def _look(synced: Synced, home: Path, marts: Path) -> None:
     synced.entries = len([*(home / "lake").glob("*/_delta_log/*.json")])
     synced.lake_bytes = sum(size for size, _ in _state(home / "lake").values())
     synced.marts_bytes = marts.stat().st_size
-    synced.peak = _peak()
-
-
-def _peak() -> float:
-    """Largest resident set of this process alone: a child inherits its parent's in `rusage`."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return peak_of_this_process()
-    lines = status.read_text("ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+    synced.peak = peak()
 
 
 def _state(home: Path) -> _State:
