@@ -23,7 +23,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import largest_resident_set
+from benchmarks.stopwatch import peak
 
 if TYPE_CHECKING:
     from assets.upkeep import Tended
@@ -148,7 +148,7 @@ def _look(synced: Synced, home: Path, marts: Path) -> None:
     synced.entries = len([*(home / "lake").glob("*/_delta_log/*.json")])
     synced.lake_bytes = sum(size for size, _ in _state(home / "lake").values())
     synced.marts_bytes = marts.stat().st_size
-    synced.peak = largest_resident_set(os.getpid()) / 2**20
+    synced.peak = peak()
 
 
 def _state(home: Path) -> _State:
