@@ -42,19 +42,17 @@ STAGES: dict[str, tuple[str, ...]] = {
     "known": ("assets.known:Landed.values", "assets.known:Landed.missed"),
     "land": ("assets.landing:Landing.land",),
     "normalise": ("assets.mapping:Mapper.map",),
-    "drift": ("assets.drift_log:DriftLog.note",),
+    "drift": ("assets.drift_log:DriftLog.look", "assets.drift_log:DriftLog.keep"),
     "write": ("resources.lake:Lake.append",),
     "flush": ("resources.lake:Lake._flush",),
     "merge": ("resources.warehouse_build:Build.bring_up_to_date",),
-    "marts": (
-        "resources.warehouse_build:Build.derive",
-        "resources.warehouse_build:Build.make",
-    ),
+    "marts": ("resources.warehouse_build:Build.derive",),
     "checks": (
         "resources.warehouse_build:Build.faults",
         "resources.warehouse_build:Build.faults_of_marts",
     ),
     "publish": ("resources.warehouse:Warehouse.publish",),
+    "upkeep": ("assets.upkeep:Upkeep.where_due",),
 }
 """Functions by stage: MODULE:NAME. `search` counts all that it calls, its replies included."""
 WHOLE = "search"

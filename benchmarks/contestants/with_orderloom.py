@@ -22,7 +22,8 @@ stages = Stopwatch()
 
 
 def main() -> None:
-    """Pull, normalise, publish and note it, as a run of the pipeline does."""
+    """Pull, normalise meanwhile and afterwards, publish, tend the lake: what a run's steps do."""
+    from assets.ahead import normalising
     from assets.holding_back import note
     from assets.marts import MARTS
     from assets.reference import reference
@@ -33,7 +34,10 @@ def main() -> None:
     accounts = [*workshop.accounts]
     stages.done("open")
     run_id = f"run-{time.time_ns()}"
-    pulls = [workshop.puller.changes(each, f"{run_id}/{each.key}") for each in accounts]
+    pulls = []
+    for account in accounts:
+        with normalising(workshop, account, run_id) as puller:
+            pulls.append(puller.changes(account, f"{run_id}/{account.key}"))
     stages.done("pull")
     for account in accounts:
         workshop.normaliser(account).drain()
@@ -41,6 +45,12 @@ def main() -> None:
     published = workshop.warehouse.publish(MARTS, reference(workshop))
     note(workshop, published, run_id)
     stages.done("publish")
+    if published.published:
+        from assets.upkeep import Upkeep  # A run in which nothing changed does without.
+
+        days = workshop.accounts.service.retention.replaced_files_days
+        Upkeep(workshop.lake, workshop.ledger, days=days).where_due()
+    stages.done("upkeep")
     workshop.close()
     told = {
         "stages": stages.seconds,
