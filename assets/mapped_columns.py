@@ -6,7 +6,7 @@ Does not belong here: what a mapping gives (NAME.sql), and how it is run (`asset
 
 from __future__ import annotations
 
-from schemas.canonical import SCHEMA_VERSION
+from schemas.lake import SCHEMA_VERSION
 from schemas.status import DIMENSIONS
 
 _DEFAULTS: dict[str, dict[str, str]] = {

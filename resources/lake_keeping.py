@@ -17,8 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-
-from deltalake import DeltaTable, PostCommitHookProperties
+from typing import TYPE_CHECKING
 
 from resources.durable import flush_file, flush_folder
 from resources.errors import LakeError
@@ -30,6 +29,12 @@ from resources.lake_files import (
     log_entries,
     writer_properties,
 )
+from resources.lazily import lazily
+
+if TYPE_CHECKING:
+    import deltalake
+else:
+    deltalake = lazily("deltalake")
 
 SMALL_FILES = 32
 """So many small files of one account and table are left alone."""
@@ -46,15 +51,19 @@ LOG_HOURS = 24
 """Log entries that a checkpoint has made needless stay for so long: a process that has the table
 open follows them one by one, and no run lasts longer than some hours."""
 
-NO_CLEANING = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-"""For every commit: delta-rs writes a checkpoint now and then, but may delete no log entry, since
-it does not flush the checkpoint that would have to stand in for them."""
-
 _LOG = "_delta_log"
 
 
 class RowsLost(LakeError):
     """After files were merged there are not as many rows as before."""
+
+
+def no_cleaning() -> deltalake.PostCommitHookProperties:
+    """For every commit: delta-rs writes a checkpoint now and then, but may delete no log entry.
+
+    It does not flush the checkpoint that would have to stand in for them.
+    """
+    return deltalake.PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 
 def crowded(files: Iterable[DataFile]) -> dict[AccountKey, int]:
@@ -77,7 +86,7 @@ def _target(sizes: list[int]) -> int | None:
     return due
 
 
-def merge(handle: DeltaTable, table: str, account: AccountKey | None, size: int) -> None:
+def merge(handle: deltalake.DeltaTable, table: str, account: AccountKey | None, size: int) -> None:
     """Merge the neighbouring files below a size, of one account or of all, in one commit.
 
     One file at a time, and in row groups of bounded length, so that memory does not grow with the
@@ -91,12 +100,12 @@ def merge(handle: DeltaTable, table: str, account: AccountKey | None, size: int)
         target_size=size,
         max_concurrent_tasks=1,
         writer_properties=writer_properties(table),
-        post_commithook_properties=NO_CLEANING,
+        post_commithook_properties=no_cleaning(),
     )
     handle.update_incremental()
 
 
-def vacuum(handle: DeltaTable, hours: int) -> list[str]:
+def vacuum(handle: deltalake.DeltaTable, hours: int) -> list[str]:
     """Delete data files that no version of the last hours names; their paths.
 
     `full`: not only what the log says was replaced, but what lies there unnamed and as old.
@@ -106,7 +115,7 @@ def vacuum(handle: DeltaTable, hours: int) -> list[str]:
         dry_run=False,
         enforce_retention_duration=False,
         full=True,
-        post_commithook_properties=NO_CLEANING,
+        post_commithook_properties=no_cleaning(),
     )
 
 
@@ -134,7 +143,7 @@ def has_long_log(folder: Path, version: int) -> bool:
     return version - newest > LONG_LOG
 
 
-def checkpoint(folder: Path, handle: DeltaTable) -> None:
+def checkpoint(folder: Path, handle: deltalake.DeltaTable) -> None:
     """Write a checkpoint of the version that the handle is at, and flush it."""
     handle.create_checkpoint()
     log = folder / _LOG

@@ -112,7 +112,7 @@ def write_rows(
     `written`: the file in which they stand already. `instead_of`: an account, of which they take
     the place of everything that it has.
     """
-    stamped, kept = transactions(batches), lake_keeping.NO_CLEANING
+    stamped, kept = transactions(batches), lake_keeping.no_cleaning()
     if written is not None:
         handle.create_write_transaction(
             [written.action],
