@@ -101,9 +101,13 @@ def conditions_of(mart: str, key: Sequence[str], follows: bool) -> tuple[Conditi
     return tuple(found)
 
 
-def _twice(mart: str, key: Sequence[str]) -> str:
+def _twice(relation: str, key: Sequence[str]) -> str:
     columns = ", ".join(key)
+    account = ", ".join(
+        name if name in key else f"ANY_VALUE({name})"
+        for name in ("source_system", "source_account")
+    )
     return (
-        "SELECT ANY_VALUE(source_system), ANY_VALUE(source_account),"
-        f" CONCAT_WS(' ', {columns}) FROM {mart} GROUP BY {columns} HAVING COUNT(*) > 1"
+        f"SELECT {account}, CONCAT_WS(' ', {columns}) FROM {relation}"
+        f" GROUP BY {columns} HAVING COUNT(*) > 1"
     )

@@ -47,11 +47,13 @@ SETTINGS = (
     "TimeZone = 'UTC'",
     "threads = 1",
     "preserve_insertion_order = false",
+    "memory_limit = '400MB'",
     "wal_autocheckpoint = '0B'",
     "auto_checkpoint_skip_wal_threshold = 0",
 )
 """One thread: two were seen to be slower. The file is nobody's until it is finished, so that a log
-of what is written to it would only be written twice."""
+of what is written to it would only be written twice. What does not fit into memory goes to a folder
+beside the file, which `publication.clean_up` knows."""
 
 _SALES = {"sales_order", "sales_credit", "service_order", "lease_order"}
 _PURCHASES = {"purchase_order", "purchase_credit"}

@@ -286,9 +286,5 @@ _COMPARED = {"source_system", "source_account", "order_key", "version_id", "orde
 def _attach(con: duckdb.DuckDBPyConnection, before: Path) -> bool:
     """Show the file published before; whether its orders have the columns that are compared."""
     con.execute(f"ATTACH {literal(str(before))} AS {BEFORE} (READ_ONLY)")
-    columns = con.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE database_name = ? AND schema_name = 'main'"
-        " AND table_name = 'orders'",
-        [BEFORE],
-    ).fetchall()
-    return {name for (name,) in columns} >= _COMPARED
+    columns = con.execute(f"SELECT * FROM {BEFORE}.orders LIMIT 0").description
+    return {name for name, *_ in columns} >= _COMPARED

@@ -112,8 +112,9 @@ class Filling:
                 self._insert_newest(name, overtaken=overtaken)
             self._fill_items()
             self._con.execute(f"CREATE TEMP VIEW touched_versions AS {self._versions()}")
-            for name in ("order_status_history", "order_status_events"):
-                self._con.execute(sql(name))
+            self._con.execute(sql("order_status_history"))
+            if self._exists("told_dimensions"):
+                self._con.execute(sql("order_status_events"))
         self._insert_faults()
         if is_little:
             self._con.execute(sql("touched"))
