@@ -19,6 +19,7 @@ from resources.lake import Lake
 from resources.warehouse import Mart
 from resources.warehouse_build import Build
 from resources.warehouse_describe import source_views
+from resources.warehouse_fill import Touched
 from schemas.published import GRAINS, MACRO_COLUMNS, MACROS
 
 PAGE = Path("docs/marts.md")
@@ -60,7 +61,8 @@ How the tables join:
 """
 
 _GROUPS = {
-    "Marts": "Made anew with each publication. Their SQL is in `assets/marts`.",
+    "Marts": "Made anew with each publication, of all orders or of those touched. Their SQL is in"
+    " `assets/marts`.",
     "Facts": "The orders, what belongs to them, and what happened on the way.",
     "Dimensions": "What facts and marts join.",
     "Views": "The orders and order rows of one source, with the fields that only it has.",
@@ -171,7 +173,7 @@ def render() -> str:
     with duckdb.connect() as con:
         build = Build(con, Lake("unused"))
         build.create()
-        build.make(MARTS)
+        build.derive(MARTS, Touched(counts={}, is_little=False))
         reader = Reader(con)
         groups = {
             "Marts": [reader.mart(mart) for mart in MARTS],

@@ -20,16 +20,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pyarrow as pa
 
 from assets.drift_typed import plain_decoder
 from resources.accounts import Account
-from schemas.canonical import LAKE, SCHEMA_VERSION
+from resources.lazily import lazily
 from schemas.known_fields import Known, known_fields
-from schemas.published import HISTORY_DIMENSIONS
+from schemas.lake import LAKE, SCHEMA_VERSION
+from schemas.status import HISTORY_DIMENSIONS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazily("pyarrow")
 
 UNKNOWN_FIELD = "unknown_field"
 CHANGED_TYPE = "changed_type"

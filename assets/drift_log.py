@@ -9,15 +9,23 @@ without any commit is one that was normalised before this table was kept.
 
 from __future__ import annotations
 
-import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING
 
 from assets.drift import SETTLED_TYPE, Scanner
 from assets.mapping import Mapped
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from schemas.known_fields import has_choices
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
 
 TABLE = "drift"
 Noted = tuple[str, str, str | None]

@@ -42,8 +42,8 @@ from resources.lake import AccountKey
 from resources.proof import Finding, Proof, search
 from resources.publication import published_files
 from resources.scrub import Scrubber, compact
-from schemas.canonical import LAKE
 from schemas.keys import NAMELESS, nameless_key, order_key
+from schemas.lake import LAKE
 
 CHUNK = 2000
 """Raw records read or written at once; bounds memory."""

@@ -12,11 +12,8 @@ from collections.abc import Iterable
 from assets.workshop import Workshop
 from resources.errors import ConfigurationError
 from resources.lake import AccountKey
-from resources.ledger import Freshness
+from resources.ledger import PUBLISH, Freshness
 from resources.warehouse import Publication
-
-PUBLISH = "publish"
-"""Kind of run under which the ledger notes it."""
 
 
 def note(workshop: Workshop, made: Publication, run_id: str) -> None:

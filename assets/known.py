@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import msgspec
-import pyarrow as pa
 
 from assets.erased import Erased
 from resources.accounts import Account
 from resources.lake import Lake
 from resources.lake_pick import Having, pick
+from resources.lazily import lazily
 from schemas.keys import order_key
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
 
 
 class Newest(msgspec.Struct, frozen=True):
@@ -41,6 +47,11 @@ class Observed(msgspec.Struct, frozen=True):
     source_order_id: str
     kind: str
     body: str | None
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether the order is suspected or found to be deleted: being seen again is news."""
+        return self.kind in ("suspected", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +156,7 @@ class Landed:
         """The newest observation of each of these order keys that was ever landed."""
         seen: dict[str, list[tuple[Any, ...]]] = {}
         for rows in self._picked(("order_key", *_SEEN), ("order_key", keys)):
-            for key, *row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+            for key, *row in _plain(rows):
                 seen.setdefault(key, []).append(tuple(row))
         return {key: _newest_of(sorted(rows)) for key, rows in seen.items()}
 
@@ -158,14 +169,14 @@ class Landed:
         by_key = {order_key(source, name, order_id): order_id for order_id in ids}
         newest: dict[str, tuple[int, str]] = {}
         for rows in self._picked(("order_key", "landing_seq", "kind"), ("order_key", by_key)):
-            for key, *row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+            for key, *row in _plain(rows):
                 newest[key] = max(newest.get(key, (0, "")), tuple(row))
         by_seq = {seq: (by_key[key], kind) for key, (seq, kind) in newest.items()}
         if not by_seq:
             return
         last = min(by_seq) - 1
         for rows in self._picked(("landing_seq", "body"), ("landing_seq", by_seq), after=last):
-            for seq, body in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+            for seq, body in _plain(rows):
                 yield Observed(*by_seq[seq], body)
 
     def values(
@@ -243,12 +254,21 @@ _SEEN = ("landing_seq", "content_hash", "kind", "first_seen_at", "fetched_at")
 
 def _newest_of(rows: Sequence[tuple[Any, ...]]) -> Newest:
     """What all observations of an order, in landing order, come to."""
-    last_seq, content_hash, kind, _, observed_at = rows[-1]
-    first_seen_at = min(row[3] for row in rows)
+    last_seq, content_hash, kind, _, observed = rows[-1]
+    first_seen = min(row[3] for row in rows)
     before = (None, *(row[1] for row in rows))
-    fetched_at = max(row[4] for row, old in zip(rows, before, strict=False) if row[1] != old)
-    return Newest(content_hash, kind, first_seen_at, fetched_at, observed_at, last_seq)
+    fetched = max(row[4] for row, old in zip(rows, before, strict=False) if row[1] != old)
+    return Newest(content_hash, kind, _utc(first_seen), _utc(fetched), _utc(observed), last_seq)
 
 
-def _utc(microseconds: str) -> datetime:
+def _plain(rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    """Rows as Python values; moments as microseconds since 1970, which needs no pandas."""
+    columns = (
+        column.view(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        for column in rows.columns
+    )
+    return zip(*(column.to_pylist() for column in columns), strict=True)
+
+
+def _utc(microseconds: int | str) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))

@@ -7,14 +7,21 @@ landed of an order (`assets/known.py`), what becomes of a record (`assets/landin
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
+from resources.arrays import numbers
 from resources.lake import AccountKey, Lake
 from resources.lake_pick import pick
-from schemas.arrays import numbers
+from resources.lazily import lazily
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
 
 
 class LandedKeys:
@@ -73,4 +80,4 @@ _KEY = ("order_key",)
 
 
 def _hashed(keys: Iterable[str]) -> pa.Array:
-    return numbers((xxhash.xxh3_64_intdigest(key.encode()) for key in keys), pa.uint64())
+    return numbers((xxhash.xxh3_64_intdigest(key.encode()) for key in keys), "Q")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
 import xxhash
 
 from assets.erased import Erased
@@ -20,11 +20,17 @@ from assets.known import Landed, Newest, landing_stage
 from assets.landed_keys import LandedKeys
 from assets.sources.base import Record, Source
 from resources.accounts import Account
+from resources.arrays import moments, numbers, texts
 from resources.lake import Lake
+from resources.lazily import lazily
 from resources.ledger import Ledger
-from schemas.arrays import moments, numbers, texts
-from schemas.canonical import LAKE, SCHEMA_VERSION
 from schemas.keys import encode, nameless_key, order_key
+from schemas.lake import LAKE, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazily("pyarrow")
 
 LEASE = "landing"
 """Purpose of the lease that a landing commit takes: for the commit alone."""
@@ -141,7 +147,9 @@ class Landing:
 
         An order of theirs is noted before it is landed.
         """
-        body = without(record.body, self._source.never_stored)
+        body = record.body
+        if self._source.never_stored:
+            body = without(body, self._source.never_stored)
         if self._erased.is_nobody:
             return body
         found = self._erased.apply(self._key(record, ""), body.decode("utf-8", errors="replace"))
@@ -180,7 +188,7 @@ class Landing:
             "fetched_at": moments([record.fetched_at for record in records]),
             "first_seen_at": moments(firsts),
             "run_id": texts([self._run_id] * count),
-            "schema_version": numbers([SCHEMA_VERSION] * count, pa.int16()),
+            "schema_version": numbers([SCHEMA_VERSION] * count, "h"),
         }
         schema = LAKE["raw"]
         return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)

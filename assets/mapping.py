@@ -15,14 +15,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-
-import duckdb
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from resources.accounts import Account
 from resources.errors import OrderloomError
-from schemas.canonical import LAKE, SCHEMA_VERSION
+from resources.lazily import lazily
+from schemas.lake import LAKE, SCHEMA_VERSION
 from schemas.status import DIMENSIONS, status_codes
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
 
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+\.?\d*(?:[eE][+-]?\d+)?')
 _LONG_NUMBER = "[0-9][0-9.]{16}"
@@ -85,10 +91,6 @@ class MappingError(OrderloomError):
 
 class Unmappable(Exception):
     """A record's content stops the mapping; says how, without the content."""
-
-
-_OF_THE_DATA = (duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfRangeException)
-"""What DuckDB raises for a value, not for the SQL."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ class Mapper:
     def _create(self, name: str, select: str) -> None:
         try:
             self.connection.execute(f'CREATE TEMP TABLE "{name}" AS {select}')
-        except _OF_THE_DATA as fault:
+        except _of_the_data() as fault:
             raise Unmappable(_without_values(fault)) from None
         except duckdb.Error as fault:
             raise MappingError(
@@ -293,7 +295,7 @@ class Mapper:
     def _arrow(self, table: str, select: str) -> pa.Table:
         try:
             found = self.connection.execute(select).to_arrow_table()
-        except _OF_THE_DATA as fault:
+        except _of_the_data() as fault:
             raise Unmappable(_without_values(fault)) from None
         for field in LAKE[table]:
             if not field.nullable and found[field.name].null_count:
@@ -385,3 +387,8 @@ def code_map(account: Account) -> dict[str, dict[str, str | None]]:
                 "label": None,
             }
     return codes
+
+
+def _of_the_data() -> tuple[type[duckdb.Error], ...]:
+    """What DuckDB raises for a value, not for the SQL."""
+    return duckdb.DataError, duckdb.InvalidInputException, duckdb.OutOfRangeException

@@ -69,19 +69,35 @@ _JOINED = ("open_orders", "order_changes", "fulfilment_lead_times")
 """Marts of which every row names an order."""
 
 
-def conditions_of(mart: str, key: Sequence[str]) -> tuple[Condition, ...]:
-    """What must hold of a mart whose rows are told apart by the columns `key`."""
+def conditions_of(mart: str, key: Sequence[str], follows: bool) -> tuple[Condition, ...]:
+    """What must hold of a mart whose rows are told apart by the columns `key`.
+
+    `follows`: its rows follow from their order alone; their grain names the order.
+    """
     found = []
+    touched = f"(SELECT * FROM {mart} SEMI JOIN newest USING (order_key)) AS touched"
     if key:
-        found.append(Condition(UNIQUE, mart, f"rows of {mart} occur twice", _twice(mart, key)))
+        twice = _twice(touched, key) if follows else None
+        what = f"rows of {mart} occur twice"
+        found.append(Condition(UNIQUE, mart, what, _twice(mart, key), touched=twice))
     if mart in _TOTALS:
         found.append(Condition(AGREES, mart, f"{_DIFFERS} by {mart}", _TOTALS[mart]))
     if mart in _MISSING:
         found.append(Condition(COMPLETE, mart, f"accounts are not in {mart}", _MISSING[mart]))
     if mart in _JOINED:
-        select = f"SELECT source_system, source_account, order_key FROM {mart}"
-        unknown = f"{select} ANTI JOIN orders USING (order_key)"
-        found.append(Condition(JOINS, mart, f"rows of {mart} have no order", unknown))
+        select = "SELECT source_system, source_account, order_key FROM"
+        unknown = f"{select} {mart} ANTI JOIN orders USING (order_key)"
+        found.append(
+            Condition(
+                JOINS,
+                mart,
+                f"rows of {mart} have no order",
+                unknown,
+                touched=f"{select} {touched} ANTI JOIN touched_orders USING (order_key)"
+                if follows
+                else None,
+            )
+        )
     return tuple(found)
 
 

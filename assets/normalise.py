@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING
 
 from assets.chunks import raw_chunks
 from assets.drift import CHANGED_TYPE, UNKNOWN_FIELD, UNMAPPED_CODE, Scanner
@@ -26,7 +24,15 @@ from assets.mappers import Mappers
 from assets.mapping import Mapped
 from resources.accounts import Account
 from resources.lake import Lake
+from resources.lazily import lazily
 from resources.ledger import Lease, Ledger
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
 
 MOST_BYTES = 48_000_000
 """Of canonical records committed together. A commit has costs of its own (footers, flushes)."""
@@ -258,9 +264,11 @@ class Normaliser:
                 return
 
 
-def rewriting(ledger: Ledger, table: str) -> AbstractContextManager[Lease]:
+def rewriting(
+    ledger: Ledger, table: str, *, wait: float = PATIENCE
+) -> AbstractContextManager[Lease]:
     """The lease under which files of a lake table are rewritten: by replay, or by compaction.
 
     Appending needs none. Of two who rewrite the same files at once one would be refused.
     """
-    return ledger.lease(f"lake/{table}", REWRITE, wait=PATIENCE)
+    return ledger.lease(f"lake/{table}", REWRITE, wait=wait)

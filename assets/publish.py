@@ -12,7 +12,7 @@ from pydantic import Field
 
 from assets import checks
 from assets.freshness import policy
-from assets.holding_back import PUBLISH, accepted, note
+from assets.holding_back import accepted, note
 from assets.ingest import CANONICAL
 from assets.marts import MARTS
 from assets.partitions import plainly
@@ -20,8 +20,10 @@ from assets.reference import reference
 from assets.run_tags import mark
 from assets.sources import SOURCES
 from assets.telling_marts import COLUMNS, defined_columns, published_metadata
+from assets.upkeep import Upkeep
 from assets.workshop import Workshop
 from resources.accounts import Account
+from resources.ledger import PUBLISH
 
 TABLES = ("orders", "order_rows", "order_parties", "order_status_history")
 """Published tables that are shown as assets beside the marts."""
@@ -92,5 +94,20 @@ def build(accounts: Sequence[Account] = ()) -> dg.AssetsDefinition:
         with plainly():
             note(workshop, made, context.run.run_id)
         yield from checks.results(workshop, made.faults)
+        if made.published or made.held_back:  # where nothing was landed nothing can be due
+            with plainly():
+                _tend_lake(context, workshop)
 
     return publish
+
+
+def _tend_lake(context: dg.AssetExecutionContext, workshop: Workshop) -> None:
+    """Merge the lake's small files where they are too many. The file published stands anyhow."""
+    days = workshop.accounts.service.retention.replaced_files_days
+    tended = Upkeep(workshop.lake, workshop.ledger, days=days).where_due()
+    for line in tended.lines:
+        context.log.info("lake: %s", line)
+    if tended.merged:
+        old, new = (sum(counts) for counts in zip(*tended.merged.values(), strict=True))
+        said = {"lake_files_before": old, "lake_files_after": new, "tables": len(tended.merged)}
+        context.log_event(dg.AssetObservation(asset_key=["marts", TABLES[0]], metadata=said))

@@ -6,8 +6,12 @@ not belong here: building tables (`resources/warehouse.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, overload
+
 from assets.workshop import Workshop
-from resources.ledger import Freshness
+from resources.ledger import Freshness, Ledger
 from resources.warehouse import AccountReference, Reference
 
 
@@ -31,4 +35,27 @@ def reference(workshop: Workshop) -> Reference:
                 stale_after_hours=account.settings.stale_after_hours,
             )
         )
-    return Reference(accounts=accounts, runs=workshop.ledger.runs(limit=None))
+    return Reference(accounts=accounts, runs=_Runs(workshop.ledger))
+
+
+class _Runs(Sequence[Mapping[str, Any]]):
+    """Every run, read from the ledger when the first is asked for: where nothing is new, never."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @cached_property
+    def _all(self) -> list[dict[str, Any]]:
+        return self._ledger.runs(limit=None)
+
+    @overload
+    def __getitem__(self, place: int) -> Mapping[str, Any]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Mapping[str, Any]]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        return self._all[place]
+
+    def __len__(self) -> int:
+        return len(self._all)

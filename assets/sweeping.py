@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from assets.known import Landed, Standing, landing_stage
 from assets.landing import LEASE, PATIENCE
@@ -26,8 +24,14 @@ from resources.accounts import Account
 from resources.api import Api
 from resources.errors import ApiError, ConfigurationError
 from resources.lake import Lake
+from resources.lazily import lazily
 from resources.ledger import Lease, Ledger
-from schemas.canonical import LAKE, SCHEMA_VERSION
+from schemas.lake import LAKE, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazily("pyarrow")
 
 PRESENCE = "presence"
 """The kind of a sweep's run, and the purpose of the lease that keeps it alone in its account."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from assets.normalise import Normalised, Normaliser
 from assets.pull import Pull, Puller
-from assets.push import Pusher
 from assets.sources import accounts
 from resources.accounts import Account, Accounts
 from resources.api import Clock, Progress
@@ -19,8 +19,11 @@ from resources.errors import ConfigurationError
 from resources.lake import Lake
 from resources.ledger import Ledger
 from resources.places import Places
-from resources.proof import Proof
 from resources.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from assets.push import Pusher
+    from resources.proof import Proof
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Workshop:
     @property
     def pusher(self) -> Pusher:
         """What pushes from this home's marts."""
+        from assets.push import Pusher
+
         return Pusher(self.places, self.lake, self.ledger, self.accounts, self.asking)
 
     def normaliser(self, account: Account) -> Normaliser:

@@ -7,7 +7,7 @@ what drift is (`assets/drift.py`).
 from __future__ import annotations
 
 from resources.places import Places
-from resources.warehouse import open_marts
+from resources.warehouse import Warehouse
 
 WORDS = {
     "unknown_field": ("field that nobody names", "fields that nobody names"),
@@ -19,20 +19,7 @@ WORDS = {
 
 def lines(places: Places) -> list[str]:
     """One line for every account that has drift, as the published marts have it."""
-    if not places.marts.exists():
-        return []
-    with open_marts(places) as connection:
-        known = connection.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE table_name = 'schema_drift'"
-        ).fetchall()
-        rows = (
-            known
-            and connection.execute(
-                "SELECT source_system || '.' || source_account, kind, "
-                "COUNT(DISTINCT concat_ws(' ', field, code)) FROM schema_drift "
-                "GROUP BY 1, 2 ORDER BY 1, kind DESC"
-            ).fetchall()
-        )
+    rows = Warehouse(places).drift()
     found: dict[str, list[str]] = {}
     for account, kind, count in rows:
         one, several = WORDS[kind]

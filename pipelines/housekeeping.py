@@ -1,7 +1,8 @@
 """The job that deletes what nobody needs any more, and its schedule.
 
 Belongs here: the op, and when it runs. Does not belong here: what may go (`pipelines/retention.py`,
-`resources/ledger_trim.py`), for how long things are kept (`resources/service.py`).
+`resources/ledger_trim.py`, `assets/upkeep.py`), for how long things are kept
+(`resources/service.py`).
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import dagster as dg
 
 from assets.partitions import plainly
 from assets.run_tags import KIND
+from assets.upkeep import Upkeep
 from assets.workshop import Workshop
 from pipelines import retention
 
@@ -60,6 +62,9 @@ def _delete(
         ),
         "results of checks": retention.delete_check_results(instance, kept_since),
         "folders of logs": retention.delete_orphaned_logs(instance),
+        "files of the lake": Upkeep(
+            workshop.lake, workshop.ledger, days=kept.replaced_files_days
+        ).delete_what_is_old(),
         "rows of run history": workshop.ledger.forget_runs(
             idle_days=kept.successful_runs_days, any_days=kept.run_history_days
         ),

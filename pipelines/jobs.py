@@ -12,12 +12,12 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from assets.freshness import IS_FRESH
-from assets.holding_back import PUBLISH as PUBLISH
 from assets.ingest import CANONICAL, NORMALISE
 from assets.pull import CHANGES, HISTORY
 from assets.run_tags import KIND, SOURCE
 from assets.sources import SOURCES, source
 from assets.sweeping import PRESENCE, SWEEP
+from resources.ledger import PUBLISH as PUBLISH
 
 MAX_RUNTIME = "dagster/max_runtime"
 """Tag of a run: seconds after which it is ended. Runs without it: see `dagster.yaml`."""

@@ -1,17 +1,16 @@
 """Jobs that keep the lake: replay and compaction.
 
 Belongs here: their Dagster ops. Does not belong here: how they are done (`assets/normalise.py`,
-`resources/lake.py`).
+`assets/upkeep.py`).
 """
 
 import dagster as dg
 from pydantic import Field
 
-from assets.normalise import rewriting
 from assets.partitions import plainly
 from assets.run_tags import KIND
+from assets.upkeep import Upkeep
 from assets.workshop import Workshop
-from schemas.canonical import LAKE
 
 REPLAY = "replay"
 COMPACT = "compact"
@@ -45,7 +44,7 @@ def replay_op(
             )
 
 
-@dg.op(name=COMPACT_OP, description="Rewrite small files of the lake into larger ones.")
+@dg.op(name=COMPACT_OP, description="Merge the lake's files into large ones.")
 def compact_op(
     context: dg.OpExecutionContext,
     config: ChosenAccounts,  # noqa: ARG001  (compaction is by table; both ops take one config)
@@ -53,10 +52,11 @@ def compact_op(
 ) -> None:
     """One table at a time, under its exclusive lease."""
     with plainly():
-        for table in LAKE:
-            with rewriting(workshop.ledger, table):
-                before, after = workshop.lake.compact(table)
-                context.log.info("%s: %d files became %d", table, before, after)
+        days = workshop.accounts.service.retention.replaced_files_days
+        tended = Upkeep(workshop.lake, workshop.ledger, days=days).everything()
+        for line in tended.lines:
+            context.log.info("%s", line)
+        context.add_output_metadata({"files deleted": tended.deleted})
 
 
 @dg.job(name=REPLAY, tags={KIND: REPLAY})

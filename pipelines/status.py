@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from assets.holding_back import PUBLISH
-from assets.normalise import LEASE as NORMALISE
 from assets.sources import accounts
 from pipelines import console, drift
 from resources.accounts import AccountSettings
 from resources.erasures import BEGUN
-from resources.ledger import Freshness, Ledger
+from resources.ledger import CHANGES, NORMALISE, PUBLISH, Freshness, Ledger
 from resources.places import Places
 
-CHANGES = "changes"
-"""Kind of the runs that pull, by which an account is fresh or stale."""
 FAILING, HELD_BACK, STALE = "failing", "held back", "stale"
 COLUMNS = ("account", "state", "last success (UTC)", "age", "come to", "last problem")
 

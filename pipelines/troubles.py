@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from assets.freshness import is_stale
-from assets.holding_back import PUBLISH
 from assets.ingest import NORMALISE
 from assets.pull import CHANGES, HISTORY
 from assets.push import PUSH
@@ -22,7 +21,7 @@ from assets.sweeping import PRESENCE
 from assets.workshop import Workshop
 from pipelines.unfinished import is_retried
 from resources.accounts import Account
-from resources.ledger import Freshness, Ledger
+from resources.ledger import PUBLISH, Freshness, Ledger
 
 KINDS = (CHANGES, NORMALISE, PRESENCE, HISTORY, PUSH, PUBLISH)
 """Kinds of runs of an account whose newest failure counts until one succeeds."""

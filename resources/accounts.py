@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from resources import redaction
 from resources.errors import ConfigurationError
 from resources.mistakes import AccountsError, AccountsFileMissing, MissingSecret, refuse
-from resources.service import TABLES, Service, load_service
+from resources.service import SCHEDULES, TABLES, Service, load_service
 from resources.settings import NAME, AccountSettings, instead
 
 __all__ = [
@@ -165,7 +165,9 @@ def load_accounts(path: Path, kinds: Mapping[str, AccountKind]) -> Accounts:
             accounts[account.key] = account
     _refuse_contradictions(path, accounts)
     names = {kind: [a.name for a in accounts.values() if a.source == kind] for kind in kinds}
-    swept = {name for name, kind in kinds.items() if kind.can_be_swept}
+    said = parsed.get(SCHEDULES)
+    asked = kinds.keys() & said if isinstance(said, dict) else ()
+    swept = {source for source in asked if kinds[source].can_be_swept}
     return Accounts(path, accounts, load_service(path, parsed, names, swept))
 
 

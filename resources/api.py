@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
 import msgspec
 import tenacity
 
@@ -37,6 +37,9 @@ from resources.refusals import (
 from resources.replies import NotJson, Reply, read_reply, retry_after, sensible_seconds
 from resources.transport import Params, Transport
 from resources.workers import Workers
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = [
     "Api",
@@ -218,6 +221,36 @@ class Api:
 
         return self._workers.in_order(requests, ask, at_once)
 
+    def try_many(
+        self,
+        requests: Iterable[tuple[str, Params | None]],
+        *,
+        at_once: int,
+        lost: tuple[type[ApiError], ...],
+        missing_ok: bool = False,
+    ) -> Iterator[Reply | ApiError]:
+        """As `get_many`; an error of a kind in `lost` ends nothing, it stands for its reply."""
+
+        def ask(request: tuple[str, Params | None], stop: threading.Event) -> Reply | ApiError:
+            try:
+                return self._ask(self._call("GET", *request, missing_ok=missing_ok, stop=stop))
+            except lost as error:
+                return error
+
+        return self._workers.in_order(requests, ask, at_once)
+
+    def begin_get(
+        self, path: str, params: Params | None = None, *, flaw: Flaw | None = None
+    ) -> Callable[[], Reply]:
+        """A `get` that is sent while the caller does something else; call for its reply."""
+
+        def ask(stop: threading.Event) -> Reply:
+            call = self._call("GET", path, params, stop=stop)
+            call.flaw = flaw
+            return self._ask(call)
+
+        return self._workers.begin(ask)
+
     def _call(
         self,
         method: str,
@@ -291,11 +324,12 @@ class Api:
         """What is wrong with a reply that says of itself that all is well."""
         if not 200 <= reply.status < 300 or reply.status == 204:
             return None
+        missing = None
+        if call.flaw is not None and self._dialect.refusal(reply) is None:
+            with suppress(msgspec.DecodeError, RecursionError):  # no JSON, as is told next
+                missing = call.flaw(reply)
         if not reply.is_json:
             return reply.not_json()
-        if call.flaw is None or self._dialect.refusal(reply) is not None:
-            return None
-        missing = call.flaw(reply)
         return None if missing is None else refusals.incomplete(reply, missing)
 
     def _throttle(self, reply: Reply, call: _Call) -> float | None:

@@ -13,13 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-from pyrate_limiter import Rate, RateItem, StateBucket, TokenBucket
+from typing import TYPE_CHECKING, Self
 
 from resources.budget_file import BudgetFile
 from resources.errors import OrderloomError
+from resources.lazily import lazily
 from resources.told import GO, Wait
+
+if TYPE_CHECKING:
+    import pyrate_limiter as limiter
+else:
+    limiter = lazily("pyrate_limiter")
 
 WINDOW = 60.0
 """Seconds: all budgets are so many requests a minute."""
@@ -59,14 +63,14 @@ class Budget:
         self._path = folder / f"{key}.sqlite"
         self._lock = threading.Lock()
         self._file: BudgetFile | None = None
-        self._own: StateBucket | None = None
+        self._own: limiter.StateBucket | None = None
         if requests_per_minute is not None:
-            rate = Rate(requests_per_minute, int(window * 1000))
+            rate = limiter.Rate(requests_per_minute, int(window * 1000))
             if requests_per_minute < SHARED_BELOW:
                 with self._plainly():
                     self._file = BudgetFile(self._path, rate)
             else:
-                self._own = StateBucket([rate], TokenBucket())
+                self._own = limiter.StateBucket([rate], limiter.TokenBucket())
 
     @classmethod
     def unlimited(cls) -> Budget:
@@ -115,8 +119,8 @@ class Budget:
     ) -> None:
         self.close()
 
-    def _take(self, bucket: StateBucket) -> Wait:
-        item = RateItem(self._key, int(self._now() * 1000))
+    def _take(self, bucket: limiter.StateBucket) -> Wait:
+        item = limiter.RateItem(self._key, int(self._now() * 1000))
         if bucket.put(item):
             return GO
         wait = bucket.waiting(item)

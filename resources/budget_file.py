@@ -7,12 +7,16 @@ it means to have no budget left (`budget.py`), what an API says of its own (`tol
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pyrate_limiter import Rate, RateItem, SQLiteBucket
-
+from resources.lazily import lazily
 from resources.processes import this_process
 from resources.told import GO, Told, Wait
+
+if TYPE_CHECKING:
+    import pyrate_limiter as limiter
+else:
+    limiter = lazily("pyrate_limiter")
 
 _TIDY_EVERY = 100
 """Requests after which what has left the window is deleted from the file."""
@@ -30,9 +34,9 @@ class BudgetFile:
     Not thread safe. Every method raises sqlite3.Error or OSError.
     """
 
-    def __init__(self, path: Path, rate: Rate) -> None:
+    def __init__(self, path: Path, rate: limiter.Rate) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._bucket = SQLiteBucket.init_from_file(
+        self._bucket = limiter.SQLiteBucket.init_from_file(
             [rate], table="requests", db_path=str(path), use_file_lock=True
         )
         self._window = rate.interval
@@ -81,7 +85,7 @@ class BudgetFile:
         self._bucket.close()  # type: ignore[no-untyped-call]
 
     def _counted(self, moment: int) -> Wait:
-        item = RateItem(self._process, moment)
+        item = limiter.RateItem(self._process, moment)
         if not self._bucket.put(item):
             wait = self._bucket.waiting(item)
             assert isinstance(wait, int)

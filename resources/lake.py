@@ -11,42 +11,45 @@ vectors, no column mapping.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-
-from resources import lake_flush
+from resources import lake_flush, lake_keeping
 from resources.errors import LakeError
+from resources.lake_commits import generation as generation_of
+from resources.lake_commits import refuse_if_overtaken
+from resources.lake_files import AccountKey as AccountKey
 from resources.lake_files import (
     DataFile,
     data_files,
-    expected_rows,
     first_line,
     fitted,
-    log_entries,
+    last_seqs,
+    refuse_other_schema,
+    refuse_reader_features,
     relation,
-    writer_properties,
 )
 from resources.lake_files import create as create_table
 from resources.lake_lock import compacting
 from resources.lake_purge import purge, purge_log, vacuum_all
-from schemas.canonical import LAKE, SCHEMA_VERSION
+from resources.lake_standing import Standing, Standings
+from resources.lake_write import Written, write_file, write_rows
+from resources.lazily import lazily
+from schemas.lake import LAKE
 
 if TYPE_CHECKING:
+    import deltalake
     import duckdb
+    import pyarrow as pa
+    from deltalake import exceptions
+else:
+    deltalake = lazily("deltalake")
+    exceptions = lazily("deltalake.exceptions")
+    pa = lazily("pyarrow")
 
-
-class Overtaken(LakeError):
-    """Somebody else has committed what was to follow: nothing was written."""
-
-
-AccountKey = tuple[str, str]
-"""(source_system, source_account)"""
 
 _COMMIT_TRIES = 5
 
@@ -55,7 +58,7 @@ class Lake:
     """The lake below one local folder or object-store URL.
 
     Handles are kept between commits, since opening a table of thousands of commits costs far more
-    than following its log. One object may be shared by threads: they take turns.
+    than following its log. One object may be shared by threads: they take turns at each table.
     """
 
     def __init__(self, url: str) -> None:
@@ -69,9 +72,11 @@ class Lake:
                 self.url,
                 "put the lake somewhere else",
             )
-        self._tables: dict[str, DeltaTable] = {}
+        self._tables: dict[str, deltalake.DeltaTable] = {}
         self._flushed: dict[str, int] = {}
+        self._standings = Standings(self.root, self._tables, self._ask)
         self._lock = threading.RLock()
+        self._locks: dict[str, threading.RLock] = {}
 
     def append(
         self, table: str, data: pa.Table, *, stage: str, batch: int, after: int | None = None
@@ -89,21 +94,35 @@ class Lake:
         Raises Overtaken, and LakeError: columns that do not fit, a table that cannot be written.
         """
         rows = fitted(table, data, self._where(table))
-        with self._lock, self._plainly(table):
-            for attempt in range(_COMMIT_TRIES):
-                handle = self._open(table, create=True)
-                self._refuse_if_overtaken(handle, table, stage, after)
-                if (handle.transaction_version(stage) or 0) >= batch:
+        if not self._is_awaited(table, stage, batch, after):
+            return False
+        with self._plainly(table):  # while it is written, nobody waits for the table
+            written = write_file(self.root / table, table, rows) if self.root else None
+        is_done = False
+        try:
+            is_done = self._append(table, rows, written, {stage: batch}, after)
+        finally:
+            if written is not None and not is_done:
+                written.discard()
+        return is_done
+
+    def _append(
+        self,
+        table: str,
+        rows: pa.Table,
+        written: Written | None,
+        batches: Mapping[str, int],
+        after: int | None,
+    ) -> bool:
+        ((stage, batch),) = batches.items()
+        for attempt in range(_COMMIT_TRIES):
+            with self._alone(table):
+                if not self._is_awaited(table, stage, batch, after):
                     return False
+                handle = self._tables[table]
                 try:
-                    write_deltalake(
-                        handle,
-                        rows,
-                        mode="append",
-                        writer_properties=writer_properties(table),
-                        commit_properties=_transactions({stage: batch}),
-                    )
-                except CommitFailedError:
+                    write_rows(handle, table, rows, batches, written=written)
+                except exceptions.CommitFailedError:
                     # Among others where this very stage was committed since the handle was read.
                     self._tables.pop(table)
                     if attempt + 1 == _COMMIT_TRIES:
@@ -112,6 +131,13 @@ class Lake:
                     self._flush(table, handle.version())
                     return True
         raise AssertionError("unreachable")
+
+    def _is_awaited(self, table: str, stage: str, batch: int, after: int | None) -> bool:
+        """Whether a batch is still to be committed. Raises Overtaken."""
+        with self._alone(table):
+            handle = self._open(table, create=True)
+            refuse_if_overtaken(handle, self._where(table), stage, after)
+            return (handle.transaction_version(stage) or 0) < batch
 
     def replace_account(
         self,
@@ -134,47 +160,41 @@ class Lake:
         Raises Overtaken and LakeError as `append`. Nothing is replaced if a batch belongs to
         another account, or if somebody appended to this account meanwhile.
         """
-        reader = pa.RecordBatchReader.from_batches(
-            LAKE[table],
-            (
-                part
-                for data in batches
-                for part in fitted(table, data, self._where(table)).to_batches()
-            ),
-        )
-        with self._lock, self._plainly(table):
+        pieces = (fitted(table, data, self._where(table)).to_batches() for data in batches)
+        reader = pa.RecordBatchReader.from_batches(LAKE[table], chain.from_iterable(pieces))
+        with self._alone(table):
             handle = self._open(table, create=True)
-            self._refuse_if_overtaken(handle, table, stage, after)
+            refuse_if_overtaken(handle, self._where(table), stage, after)
             if generation is None:
-                generation = (handle.transaction_version(_generation(account)) or 0) + 1
-            write_deltalake(
-                handle,
-                reader,
-                mode="overwrite",
-                predicate=(
-                    f"source_system = {_literal(account[0])}"
-                    f" AND source_account = {_literal(account[1])}"
-                ),
-                writer_properties=writer_properties(table),
-                commit_properties=_transactions({stage: batch, _generation(account): generation}),
-            )
+                generation = (handle.transaction_version(generation_of(account)) or 0) + 1
+            stamps = {stage: batch, generation_of(account): generation}
+            write_rows(handle, table, reader, stamps, instead_of=account)
             self._flush(table, handle.version())
 
     def committed(self, table: str, stage: str) -> int:
         """The highest batch that a stage has committed to a table, 0 if none."""
-        with self._lock, self._plainly(table):
-            handle = self._open(table)
-            return 0 if handle is None else handle.transaction_version(stage) or 0
+        with self._alone(table):
+            return self._standings.ask(table, stage).batch(stage) or 0
+
+    def reached(self, table: str) -> Mapping[AccountKey, int]:
+        """Account -> the greatest landing_seq of its data in a table, of all that have any."""
+        with self._alone(table):
+            return self._standings.ask(table, None).reached or {}
+
+    def note(self) -> None:
+        """Let the next process know, without opening a table, what this one asked of each."""
+        for table in [*self._tables]:
+            with self._alone(table):
+                self._standings.note(table)
 
     def generation(self, table: str, account: AccountKey) -> int:
         """How often the account was replaced in this table."""
-        return self.committed(table, _generation(account))
+        return self.committed(table, generation_of(account))
 
     def version(self, table: str) -> int:
         """The table's newest version, -1 if it does not exist yet."""
-        with self._lock, self._plainly(table):
-            handle = self._open(table)
-            return -1 if handle is None else handle.version()
+        with self._alone(table):
+            return -1 if (handle := self._open(table)) is None else handle.version()
 
     def files(
         self, table: str, *, account: AccountKey | None = None, after: int = 0
@@ -184,16 +204,11 @@ class Lake:
         `account` leaves out the other accounts' files, `after` those whose every landing_seq is at
         most this.
         """
-        with self._lock, self._plainly(table):
+        with self._alone(table):
             handle = self._open(table)
             if handle is None:
                 return []
-            if handle.protocol().reader_features:
-                raise LakeError(
-                    f"the table needs reader features {handle.protocol().reader_features}",
-                    self._where(table),
-                    "another program rewrote it; restore the version before that",
-                )
+            refuse_reader_features(handle, self._where(table))
             found = data_files(handle)
         return [
             file
@@ -232,51 +247,58 @@ class Lake:
         """The accounts that have data in a table, sorted."""
         return sorted({file.account for file in self.files(table)})
 
-    def compact(self, table: str) -> tuple[int, int]:
-        """Merge small files; the number of files before and after.
+    def compact(
+        self, table: str, *, account: AccountKey | None = None, size: int = lake_keeping.LARGEST
+    ) -> tuple[int, int]:
+        """Merge files into such of at most `size` bytes; the number of files before and after.
 
         The caller holds the table's exclusive lease: two compactions at once duplicate rows, which
         delta-rs does not find out. Of a local lake a lock is held besides, which a process that
         stood still until its lease ran out does not lose.
 
-        Raises LakeError if another process is at it, or if the number of rows afterwards is not
-        what the log accounts for.
+        Raises RowsLost if afterwards the log accounts for other rows, LakeError if another process
+        is at it.
         """
-        with self._lock, self._plainly(table), compacting(self.root, table):
+        with self._alone(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0, 0
             before, start = data_files(handle), handle.version()
-            handle.optimize.compact(writer_properties=writer_properties(table))
-            handle.update_incremental()
+            lake_keeping.merge(handle, table, account, size)
             self._flush(table, handle.version())
-            after = data_files(handle)
+            after, end = data_files(handle), handle.version()
             if self.root:
-                entries = log_entries(self.root / table, start, handle.version())
-                expected = expected_rows(before, entries)
-                found = sum(file.rows for file in after)
-                if found != expected:
-                    raise LakeError(
-                        f"compaction left {found} rows where {expected} were expected",
-                        self._where(table),
-                        f"restore version {start} of the table before anything else is written",
-                    )
+                lake_keeping.refuse_if_rows_were_lost(
+                    self.root / table, before, (start, end), after
+                )
             return len(before), len(after)
 
     def vacuum(self, table: str, *, hours: int = 168) -> int:
         """Delete data files that no version of the last `hours` hours names; how many.
 
-        The caller holds the table's exclusive lease. Readers older than that lose their files.
+        So go those, too, that a process left unfinished when it died. The caller holds the table's
+        exclusive lease. Readers older than that lose their files. Delta remembers 168 hours.
         """
-        with self._lock, self._plainly(table):
+        with self._alone(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0
-            gone = handle.vacuum(
-                retention_hours=hours, dry_run=False, enforce_retention_duration=False
-            )
+            gone = lake_keeping.vacuum(handle, hours)
+            handle.update_incremental()
             self._flush(table, handle.version())
             return len(gone)
+
+    def shorten_log(self, table: str, *, hours: float = lake_keeping.LOG_HOURS) -> int:
+        """Write a checkpoint, and delete what it makes needless of a local log; how many files.
+
+        The caller holds the table's exclusive lease.
+        """
+        with self._alone(table), compacting(self.root, table):
+            handle = self._open(table)
+            if handle is None or self.root is None:
+                return 0
+            lake_keeping.checkpoint(self.root / table, handle)
+            return lake_keeping.shorten_log(self.root / table, handle.version(), hours)
 
     def purge(self, table: str, *, with_log: bool = False) -> int:
         """Delete, for good, what only older versions of a table name; the number of files.
@@ -285,7 +307,7 @@ class Lake:
         to it: a file that is about to be committed must not go. `with_log`: older log entries and
         checkpoints as well. Readers of older versions lose their files.
         """
-        with self._lock, self._plainly(table), compacting(self.root, table):
+        with self._alone(table), compacting(self.root, table):
             handle = self._open(table)
             if handle is None:
                 return 0
@@ -293,11 +315,21 @@ class Lake:
                 return vacuum_all(handle)
             gone = purge(self.root / table, data_files(handle))
             if with_log:
-                handle.create_checkpoint()
-                self._flush(table, handle.version())
+                lake_keeping.checkpoint(self.root / table, handle)
                 gone += purge_log(self.root / table, handle.version())
                 self._tables.pop(table)
             return gone
+
+    def _ask(self, table: str, questions: Collection[str | None]) -> Standing:
+        """What a table itself says to these questions; see `resources/lake_standing.py`."""
+        with self._plainly(table):
+            handle = self._open(table)
+            if handle is None:
+                return Standing(-1, reached={})
+            stages = [stage for stage in questions if stage is not None]
+            reached = last_seqs(self.files(table)) if None in questions else None
+            committed = {stage: handle.transaction_version(stage) or 0 for stage in stages}
+            return Standing(handle.version(), committed, reached)
 
     def _open(self, table: str, *, create: bool = False) -> Any:
         """The table's handle at its newest version, flushed; None if it does not exist."""
@@ -326,39 +358,15 @@ class Lake:
     def _handle(self, table: str, *, create: bool) -> Any:
         mark = lake_flush.flushed(self.root / table) if self.root else None
         try:
-            handle = DeltaTable(self._where(table))
-        except TableNotFoundError:
+            handle = deltalake.DeltaTable(self._where(table))
+        except exceptions.TableNotFoundError:
             if self.root:
                 lake_flush.refuse_if_lost(self.root / table, -1, mark)
             if not create:
                 return None
             handle = create_table(self._where(table), table)
-        found = handle.metadata().configuration.get("orderloom.schemaVersion")
-        if found != str(SCHEMA_VERSION):
-            raise LakeError(
-                f"the table is of schema version {found or 'none'}, this program's is"
-                f" {SCHEMA_VERSION}",
-                self._where(table),
-                "use the orderloom that wrote it, or another ORDERLOOM_LAKE and a full load",
-            )
+        refuse_other_schema(handle, self._where(table))
         return handle
-
-    def _refuse_if_overtaken(
-        self, handle: DeltaTable, table: str, stage: str, after: int | None
-    ) -> None:
-        """Raise Overtaken unless the stage stands at `after` in the version of the handle.
-
-        Whatever is committed later than that version delta-rs finds out by itself: two commits of
-        one stage from the same version are refused.
-        """
-        reached = handle.transaction_version(stage) or 0
-        if after is not None and reached != after:
-            raise Overtaken(
-                f"{stage} stands at {reached} and not at {after}: another process went on while "
-                "this one stood still",
-                self._where(table),
-                "nothing is lost: run again and it goes on from there",
-            )
 
     def _flush(self, table: str, version: int) -> None:
         """Flush up to a version what this object has not flushed: nothing is built on the rest."""
@@ -370,26 +378,22 @@ class Lake:
         return f"{self.url}/{table}"
 
     @contextmanager
+    def _alone(self, table: str) -> Iterator[None]:
+        """One thread at a time for each table; the libraries' errors as `_plainly` tells them."""
+        with self._lock:
+            lock = self._locks.setdefault(table, threading.RLock())
+        with lock, self._plainly(table):
+            yield
+
+    @contextmanager
     def _plainly(self, table: str) -> Iterator[None]:
         """Turn the errors of the libraries into one line without any of the data."""
         try:
             yield
-        except (DeltaError, OSError, pa.ArrowException) as error:
+        except (exceptions.DeltaError, OSError, pa.ArrowException) as error:
             self._tables.pop(table, None)
             raise LakeError(
                 first_line(error),
                 self._where(table),
                 "see that the place exists, is writable and has room, then run again",
             ) from error
-
-
-def _transactions(batches: dict[str, int]) -> CommitProperties:
-    return CommitProperties(app_transactions=[Transaction(*item) for item in batches.items()])
-
-
-def _generation(account: AccountKey) -> str:
-    return f"generation:{'.'.join(account)}"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

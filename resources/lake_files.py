@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import pyarrow as pa
-from deltalake import ColumnProperties, DeltaTable, WriterProperties
-from deltalake.exceptions import DeltaError
-
 from resources.errors import LakeError
-from schemas.canonical import LAKE, PARTITION_COLUMNS, SCHEMA_VERSION
+from resources.lazily import lazily
+from schemas.lake import LAKE, PARTITION_COLUMNS, SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    import deltalake
     import duckdb
+    import pyarrow as pa
+    from deltalake import exceptions
+else:
+    deltalake = lazily("deltalake")
+    exceptions = lazily("deltalake.exceptions")
+    pa = lazily("pyarrow")
 
 LAST_CHECKPOINT = "_last_checkpoint"
 """In the log's folder: which checkpoint to begin with, for readers who trust it."""
@@ -30,16 +34,22 @@ STATISTICS = ("order_key", "landing_seq")
 """The only columns on which the log and the Parquet footers keep the least and greatest value."""
 
 
+AccountKey = tuple[str, str]
+"""(source_system, source_account)"""
+
+
 @dataclass(frozen=True)
 class DataFile:
     """One Parquet file of a table."""
 
     path: str
     """Absolute path, or the full URL on an object store."""
-    account: tuple[str, str]
+    account: AccountKey
     rows: int
     last_seq: int
     """The greatest landing_seq in it."""
+    size: int
+    """Bytes."""
     first_seq: int
     """The least landing_seq in it."""
 
@@ -65,10 +75,10 @@ class LogEntry:
         return [*found, hint] if found and hint.exists() else found
 
 
-def create(where: str, table: str) -> DeltaTable:
+def create(where: str, table: str) -> deltalake.DeltaTable:
     """Create a table with its schema. If another process was quicker, open what it created."""
     try:
-        return DeltaTable.create(
+        return deltalake.DeltaTable.create(
             where,
             schema=LAKE[table],
             partition_by=list(PARTITION_COLUMNS),
@@ -78,10 +88,32 @@ def create(where: str, table: str) -> DeltaTable:
             },
             raise_if_key_not_exists=False,
         )
-    except DeltaError:
-        if not DeltaTable.is_deltatable(where):
+    except exceptions.DeltaError:
+        if not deltalake.DeltaTable.is_deltatable(where):
             raise
-        return DeltaTable(where)
+        return deltalake.DeltaTable(where)
+
+
+def refuse_other_schema(handle: deltalake.DeltaTable, where: str) -> None:
+    """Raise LakeError for a table whose columns mean something else than this program's."""
+    found = handle.metadata().configuration.get("orderloom.schemaVersion")
+    if found != str(SCHEMA_VERSION):
+        raise LakeError(
+            f"the table is of schema version {found or 'none'}, this program's is {SCHEMA_VERSION}",
+            where,
+            "use the orderloom that wrote it, or another ORDERLOOM_LAKE and a full load",
+        )
+
+
+def refuse_reader_features(handle: deltalake.DeltaTable, where: str) -> None:
+    """Raise LakeError for a table whose files alone do not tell its rows."""
+    features = handle.protocol().reader_features
+    if features:
+        raise LakeError(
+            f"the table needs reader features {features}",
+            where,
+            "another program rewrote it; restore the version before that",
+        )
 
 
 def fitted(table: str, data: pa.Table, where: str) -> pa.Table:
@@ -109,21 +141,26 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def writer_properties(table: str) -> WriterProperties:
-    """zstd everywhere; statistics on keys alone, so that none shows personal data."""
-    return WriterProperties(
+def writer_properties(table: str) -> deltalake.WriterProperties:
+    """zstd everywhere; statistics on keys alone, so that none shows personal data.
+
+    Row groups are bounded, since one is held in memory until it is whole: whatever is read or
+    written at once. Bodies of raw records are long, so fewer of them make one.
+    """
+    return deltalake.WriterProperties(
+        max_row_group_size=10_000 if table == "raw" else 100_000,
         compression="ZSTD",
         compression_level=1 if table == "raw" else 3,
-        default_column_properties=ColumnProperties(statistics_enabled="NONE"),
+        default_column_properties=deltalake.ColumnProperties(statistics_enabled="NONE"),
         column_properties={
-            name: ColumnProperties(statistics_enabled="CHUNK") for name in STATISTICS
+            name: deltalake.ColumnProperties(statistics_enabled="CHUNK") for name in STATISTICS
         },
     )
 
 
-def data_files(handle: DeltaTable) -> list[DataFile]:
+def data_files(handle: deltalake.DeltaTable) -> list[DataFile]:
     """The files of the version that the handle is at."""
-    actions = pa.table(handle.get_add_actions(flatten=True))
+    actions = handle.get_add_actions(flatten=True)  # pa.table() of it would import pandas
     if not actions.num_rows:
         return []
     columns = [
@@ -134,6 +171,7 @@ def data_files(handle: DeltaTable) -> list[DataFile]:
             "partition.source_account",
             "num_records",
             "max.landing_seq",
+            "size_bytes",
             "min.landing_seq",
         )
     ]
@@ -144,6 +182,14 @@ def data_files(handle: DeltaTable) -> list[DataFile]:
         DataFile(f"{root}/{unquote(path)}", (system, account), *rest)
         for path, system, account, *rest in zip(*columns, strict=True)
     ]
+
+
+def last_seqs(files: Iterable[DataFile]) -> dict[tuple[str, str], int]:
+    """The greatest landing_seq of each account that has data in these files."""
+    found: dict[tuple[str, str], int] = {}
+    for file in files:
+        found[file.account] = max(found.get(file.account, 0), file.last_seq)
+    return found
 
 
 def relation(
@@ -166,7 +212,7 @@ def relation(
     if local:
         return _local(con, where, files).project(columns)
     wanted = sorted({file.account for file in files})
-    dataset = DeltaTable(where).to_pyarrow_dataset(
+    dataset = deltalake.DeltaTable(where).to_pyarrow_dataset(
         file_pruning_predicate=[
             ("source_system", "in", sorted({system for system, _ in wanted})),
             ("source_account", "in", sorted({account for _, account in wanted})),

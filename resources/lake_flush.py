@@ -20,16 +20,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-from deltalake.exceptions import DeltaError
 
 from resources.durable import flush_file, flush_folder, flush_folders, replace_file
 from resources.errors import LakeError
 from resources.lake_files import LAST_CHECKPOINT, LogEntry, log_entries
+from resources.lazily import lazily
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from deltalake import exceptions
+else:
+    exceptions = lazily("deltalake.exceptions")
+    pa = lazily("pyarrow")
+    pq = lazily("pyarrow.parquet")
 
 MARK = "_flushed"
 """Beside a table's `_delta_log`: the number of the last flushed version. Readers pass over names
@@ -55,8 +61,11 @@ def flushed(folder: Path) -> int | None:
 def flush(folder: Path, since: int, until: int) -> None:
     """Flush the versions after `since` up to `until`, then set the mark to `until`.
 
-    Data first, then log entries and checkpoints, then the folders, the mark last of all.
+    Data first, then log entries and checkpoints, then the folders, the mark last of all. What
+    another process has flushed meanwhile is not flushed again: its log entries may be gone by now.
     """
+    marked = flushed(folder)
+    since = since if marked is None else max(since, marked)
     entries = log_entries(folder, since, until)
     gone = _removed(entries)
     folders = {folder / _LOG}
@@ -96,7 +105,7 @@ def opened(folder: Path, open_table: Callable[[], Any]) -> tuple[Any, int]:
     before = flushed(folder)
     try:
         handle = open_table()
-    except DeltaError:
+    except exceptions.DeltaError:
         mend(folder)
         handle = open_table()
     if handle is None:

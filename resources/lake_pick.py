@@ -10,18 +10,27 @@ first, the other columns only of row groups in which something was found.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
-
+from resources.arrays import numbers, texts
 from resources.errors import LakeError
 from resources.lake import AccountKey, Lake
 from resources.lake_files import DataFile, first_line
-from schemas.arrays import numbers, texts
-from schemas.canonical import PARTITION_COLUMNS
+from resources.lazily import lazily
+from schemas.lake import PARTITION_COLUMNS
+
+if TYPE_CHECKING:
+    import deltalake
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+    from deltalake import exceptions
+else:
+    deltalake = lazily("deltalake")
+    exceptions = lazily("deltalake.exceptions")
+    pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
+    pq = lazily("pyarrow.parquet")
 
 Values = Collection[str] | Collection[int]
 Having = tuple[str, Values]
@@ -53,7 +62,7 @@ def pick(
             yield from _picked(files, columns, wanted)
         elif files:
             yield from _picked_remotely(where, account, columns, wanted)
-    except (OSError, DeltaError, pa.ArrowException) as error:
+    except (OSError, exceptions.DeltaError, pa.ArrowException) as error:
         raise LakeError(
             f"a data file that the log names cannot be read: {first_line(error)}",
             where,
@@ -79,8 +88,8 @@ def _picked_remotely(
 ) -> Iterator[pa.RecordBatch]:
     """The same of all of one account's files on an object store."""
     own = zip(PARTITION_COLUMNS, account, strict=True)
-    dataset = DeltaTable(where).to_pyarrow_dataset(
-        partitions=[(name, "=", value) for name, value in own]
+    dataset = deltalake.DeltaTable(where).to_pyarrow_dataset(
+        file_pruning_predicate=[(name, "=", value) for name, value in own]
     )
     condition = pc.field(wanted.column).isin(wanted.values) if wanted else None
     yield from dataset.to_batches(columns=list(columns), filter=condition)

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-
-from deltalake import DeltaTable
+from typing import TYPE_CHECKING
 
 from resources import lake_flush
 from resources.durable import flush_folder
 from resources.lake_files import DataFile
+from resources.lazily import lazily
+
+if TYPE_CHECKING:
+    import deltalake
+else:
+    deltalake = lazily("deltalake")
 
 _LOG = "_delta_log"
 
@@ -54,7 +59,7 @@ def purge_log(folder: Path, version: int) -> int:
     return len(gone)
 
 
-def vacuum_all(handle: DeltaTable) -> int:
+def vacuum_all(handle: deltalake.DeltaTable) -> int:
     """The same on an object store, where the library deletes; how many data files.
 
     What the store itself keeps of deleted objects is not reached.

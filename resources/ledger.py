@@ -43,9 +43,9 @@ from resources.registrations import Registrations
 
 __all__ = ["RECEIVED_NOTHING", "Freshness", "Lease", "LeaseHeld", "LeaseLost", "Ledger"]
 
-KINDS = frozenset(
-    {"changes", "history", "presence", "normalise", "publish", "replay", "compact", "push"}
-)
+CHANGES, NORMALISE, PUBLISH = "changes", "normalise", "publish"
+"""Kinds of runs by which an account's state is told."""
+KINDS = frozenset({CHANGES, NORMALISE, PUBLISH, "history", "presence", "replay", "compact", "push"})
 OUTCOMES = frozenset({"running", "succeeded", "failed"})
 NUMBERS = frozenset(
     {

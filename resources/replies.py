@@ -10,16 +10,20 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 import msgspec
 
 from resources.errors import ApiError
 from resources.redaction import redact
 
+if TYPE_CHECKING:
+    import httpx
+
 LONGEST_WAIT = 86_400.0
 """Seconds. A header that asks for more is taken for nonsense or a mistaken unit."""
+
+Form = TypeVar("Form")
 
 
 class NotJson(ApiError):
@@ -49,6 +53,7 @@ class Reply:
     """The Date header; UTC, whole seconds; None if absent or unreadable."""
     account: str = ""
     """Whose reply, for messages: `brightpearl.acme`."""
+    _read: dict[type, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def json(self) -> Any:
         """The body, decoded. Raises NotJson. Numbers become int and float: never use it for money
@@ -59,9 +64,21 @@ class Reply:
             pass  # raised below, so that no traceback shows the body
         raise self.not_json()
 
+    def read(self, form: type[Form]) -> Form:
+        """The body in a form that msgspec decodes; the same object however often it is asked for.
+
+        Raises msgspec.DecodeError for what is no JSON, its ValidationError for another form.
+        """
+        if form not in self._read:
+            self._read[form] = msgspec.json.decode(self.body, type=form)
+        found: Form = self._read[form]
+        return found
+
     @property
     def is_json(self) -> bool:
         """Whether the body is one whole JSON value."""
+        if self._read:
+            return True
         try:
             msgspec.json.decode(self.body, type=msgspec.Raw)
         except (msgspec.DecodeError, RecursionError):

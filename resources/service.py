@@ -103,7 +103,7 @@ class AlertSettings(BaseModel):
 
 
 class RetentionSettings(BaseModel):
-    """Table [retention]: for how many days runs are kept."""
+    """Table [retention]: for how many days things are kept."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -113,6 +113,9 @@ class RetentionSettings(BaseModel):
     """Dagster's runs that failed or were cancelled."""
     run_history_days: _Days = 400
     """All other rows of run history: the ledger's, and `runs` in the marts."""
+    replaced_files_days: Annotated[int, Strict(), Field(ge=1, le=7)] = 7
+    """Files of the lake that compaction has put others in the place of. A week at most: for so
+    long a Delta log knows when that was."""
 
 
 @dataclass(frozen=True)

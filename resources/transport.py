@@ -14,20 +14,26 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import httpx
-
+from resources.lazily import lazily
 from resources.redaction import RedactingFilter
 from resources.refusals import Elsewhere, Fault
 from resources.settings import is_loopback
 
+if TYPE_CHECKING:
+    import httpx
+else:
+    # Its own command line would import rich, click and pygments: a third of its time.
+    httpx = lazily("httpx", without=["httpx._main"])
+
 Value = str | int | float | bool
 Params = Mapping[str, Value | Sequence[Value]] | Sequence[tuple[str, Value]]
 
-TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-"""Seconds. Reading counts from byte to byte, not for a whole reply."""
+TIMEOUT = (10.0, 60.0, 60.0, 60.0)
+"""Seconds: to connect, read, write, and get hold of a connection. Reading counts from byte to byte,
+not for a whole reply."""
 
 _CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 
@@ -49,7 +55,7 @@ class Transport:
             headers={"User-Agent": f"orderloom/{_version()}", "Accept": "application/json"},
             timeout=TIMEOUT,
             limits=httpx.Limits(keepalive_expiry=30.0),
-            verify=_trusted(),
+            verify=_trusted() if self._base.scheme == "https" else _nobody(),
             # A proxy named in the environment cannot reach this machine's own loopback.
             trust_env=not is_loopback(self._base.host),
         )
@@ -152,6 +158,11 @@ def _cause(error: BaseException) -> BaseException:
 def _trusted() -> ssl.SSLContext:
     """The certificates, read once a process: it takes longer than many a request."""
     return httpx.create_ssl_context()
+
+
+def _nobody() -> ssl.SSLContext:
+    """Of use where nothing is encrypted: trusts no certificate, and need not read any."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @cache

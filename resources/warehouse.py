@@ -11,34 +11,35 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import duckdb
-
-from resources import publication
+from resources import publication, warehouse_note
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
+from resources.lazily import lazily
 from resources.places import Places
 from resources.warehouse_accounts import (
     AccountReference,
     Reference,
-    Shown,
     is_outdated,
     rows_of,
 )
-from resources.warehouse_build import Build, Mart, layout
-from resources.warehouse_checks import Fault
-from resources.warehouse_plan import Plan, Published, Reach, make_plan, pending, without
+from resources.warehouse_checks import Fault, Mart
+from resources.warehouse_note import Note
+from resources.warehouse_plan import Plan, Published, make_plan, pending, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import duckdb
     import pandas as pd
     import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
 
 STORAGE_VERSION = "v1.0.0"
 """Format of the published file, named so that no later default shuts out older readers. Every
@@ -148,14 +149,17 @@ class Warehouse:
         self._places.prepare()
         lake = self._lake or Lake(self._places.lake)
         with publication.exclusive(self.path), self._plainly():
-            found = self._published()
-            marks = _hash(layout()), _fingerprint(marts, reference)
+            note = self._noted()
+            found = note.said if note else self._published()
+            shape = note.layout if note and note.code == warehouse_note.CODE else _layout()
+            marks = shape, _fingerprint(marts, reference)
             has_this_layout = found is not None and found.layout == marks[0]
             if keep_nothing or (found is not None and (not has_this_layout or found.is_bloated)):
                 rebuild = True
             can_go_back = has_this_layout and not keep_nothing
             plan = make_plan(lake, found, rebuild=rebuild, held_back=held_back)
             if plan.base and not plan.steps and _is_current(plan.base, marks[1], reference):
+                self._note(lake, note, shape, plan.base)
                 return _report(started, plan, plan.base.path, None)
             before = found.path if found else None
             while True:
@@ -167,6 +171,7 @@ class Warehouse:
                     break
                 plan = without(plan, found, built.faults, can_go_back=can_go_back)
             live = publication.publish(self.path, building)
+            self._note(lake, None, shape, self._published())
             return _report(started, plan, live, built)
 
     def forget(self) -> int:
@@ -190,6 +195,12 @@ class Warehouse:
             con = duckdb.connect(str(file), read_only=True)
             con.execute("SET TimeZone = 'UTC'")
             return con
+
+    def drift(self) -> Sequence[tuple[str, str, int]]:
+        """Account, kind of schema drift, and of how many fields and codes; from the live file."""
+        note = self._noted()
+        said = note.said if note else self._published()
+        return said.drift if said else ()
 
     def read(self, sql: str, parameters: Parameters = None) -> pd.DataFrame:
         """The answer to a query as pandas, in Arrow types: amounts stay exact decimals."""
@@ -220,57 +231,51 @@ class Warehouse:
             ).fetchall()
             return {name: _count(con, name) for (name,) in names}
 
+    def _noted(self) -> Note | None:
+        """What is noted of the live file, if it is as it was published."""
+        file = publication.live(self.path)
+        if file is None or not publication.is_untouched(file):
+            return None
+        return warehouse_note.read(self.path, file)
+
+    def _note(self, lake: Lake, before: Note | None, layout: str, said: Published | None) -> None:
+        """Let the next process find out without DuckDB and Delta Lake that nothing is new."""
+        now = Note(said, warehouse_note.CODE, layout) if said else None
+        if now and now != before:
+            warehouse_note.write(self.path, now)
+        lake.note()
+
     def _published(self) -> Published | None:
         """What the live file says; None if there is none, or if it is not as it was published."""
         file = publication.live(self.path)
         if file is None or not publication.is_untouched(file):
             return None
-        try:
-            with duckdb.connect(str(file), read_only=True) as con:
-                build = con.execute(
-                    "SELECT layout, fingerprint, orders, order_rows, rebuilt_bytes"
-                    " FROM orderloom.build"
-                ).fetchall()[0]
-                rows = con.execute(
-                    "SELECT source_system, source_account, orders_seq, quarantine_seq, generation,"
-                    " drift_seq FROM orderloom.publication"
-                ).fetchall()
-                shown = con.execute(
-                    "SELECT source_system, source_account, last_success_at, last_error"
-                    " FROM dim_account"
-                ).fetchall()
-        except (duckdb.Error, IndexError):
-            return None
-        reaches = {(system, account): Reach(*reach) for system, account, *reach in rows}
-        layout_hash, fingerprint, orders, order_rows, size = build
-        accounts = {
-            (system, account): Shown.in_file(success, error)
-            for system, account, success, error in shown
-        }
-        return Published(
-            file, layout_hash, fingerprint, orders, order_rows, size, reaches, accounts
-        )
+        return warehouse_note.ask(file)
 
     def _build(self, building: Path, lake: Lake, plan: Plan, content: _Content) -> _Built:
         """Build one file; without marts, and not to be published, where there are faults."""
+        from resources.warehouse_build import Build
+
         if plan.base is not None:
             publication.copy(plan.base.path, building)
         with duckdb.connect(
             str(building), config={"storage_compatibility_version": STORAGE_VERSION}
         ) as con:
             build = Build(con, lake)
+            build.begin()
             if plan.base is None:
                 build.create()
-            touched = build.bring_up_to_date(plan.steps)
-            faults = build.faults(content.before, content.accepted)
+            accounts = rows_of(content.reference, plan.reaches)
+            zones = build.take_over(accounts, content.reference.runs)
+            touched = build.bring_up_to_date(plan.steps, zones)
+            faults = build.faults(content.before, content.accepted, touched)
             if not faults:
-                build.derive(rows_of(content.reference, plan.reaches), content.reference.runs)
-                build.make(content.marts)
-                faults = build.faults_of_marts(content.marts, content.pending)
-            built = _Built(touched, _count(con, "orders"), _count(con, "order_rows"), faults)
+                has_marts = plan.base is not None and plan.base.fingerprint == content.fingerprint
+                at_marts = touched if has_marts else replace(touched, is_little=False)
+                build.derive(content.marts, at_marts)
+                faults = build.faults_of_marts(content.marts, content.pending, at_marts)
+            built = _Built(touched.counts, _count(con, "orders"), _count(con, "order_rows"), faults)
             if not faults:
-                con.execute("CHECKPOINT")
-                size = building.stat().st_size
                 build.note(
                     plan.reaches,
                     publication_id=building.stem,
@@ -279,9 +284,9 @@ class Warehouse:
                     fingerprint=content.fingerprint,
                     orders=built.orders,
                     order_rows=built.order_rows,
-                    rebuilt_bytes=plan.base.rebuilt_bytes if plan.base else size,
+                    rebuilt_bytes=plan.base.rebuilt_size if plan.base else 0,
                 )
-                con.execute("CHECKPOINT")
+                build.finish()
         return built
 
     @contextmanager
@@ -353,8 +358,17 @@ def _is_current(base: Published, fingerprint: str, reference: Reference) -> bool
     return base.fingerprint == fingerprint and not is_outdated(base.accounts, reference)
 
 
+def _layout() -> str:
+    from resources.warehouse_build import layout
+
+    return _hash(layout())
+
+
 def _fingerprint(marts: Sequence[Mart], reference: Reference) -> str:
-    texts = [repr((mart.name, mart.sql, mart.grain, dict(mart.comments))) for mart in marts]
+    texts = [
+        repr((mart.name, mart.sql, mart.grain, dict(mart.comments), mart.conditions))
+        for mart in marts
+    ]
     return _hash([*texts, *sorted(repr(each.settings) for each in reference.accounts)])
 
 

@@ -8,7 +8,6 @@ what the columns mean (`schemas`), mart SQL (`assets/marts`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,15 @@ import pyarrow as pa
 
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
-from resources.lake_files import DataFile
-from resources.warehouse_checks import CONDITIONS, Condition, Fault, find
+from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
+from resources.warehouse_compression import compression
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
+from resources.warehouse_fill import Filling, Touched, Zones, sql, type_of, version_schema, versions
 from resources.warehouse_plan import Reach, Step
-from schemas.canonical import LAKE
+from resources.warehouse_told import show_told
+from schemas.lake import LAKE
 from schemas.published import (
     GRAINS,
-    HISTORY_DIMENSIONS,
     INTERNAL,
     INTERNAL_GRAINS,
     MACROS,
@@ -34,36 +34,19 @@ from schemas.published import (
 )
 from schemas.status import DIMENSIONS, MEANINGS
 
-CURRENT = ("orders", "order_rows", "order_parties")
-"""Lake tables of which the newest version of each order is published."""
-
-ITEMS = {
-    "order_invoices": "invoices",
-    "order_totals": "totals",
-    "order_custom_fields": "custom_fields",
-}
-"""Published tables that hold the items of a list column of orders."""
-
-OF_ORDERS = (*CURRENT, "quarantine", *ITEMS, "order_status_history", "schema_drift")
-"""Tables of the schema main that follow the orders."""
+SETTINGS = (
+    "TimeZone = 'UTC'",
+    "threads = 1",
+    "preserve_insertion_order = false",
+    "wal_autocheckpoint = '0B'",
+    "auto_checkpoint_skip_wal_threshold = 0",
+)
+"""One thread: two were seen to be slower. The file is nobody's until it is finished, so that a log
+of what is written to it would only be written twice."""
 
 _SALES = {"sales_order", "sales_credit", "service_order", "lease_order"}
 _PURCHASES = {"purchase_order", "purchase_credit"}
 _CREDITS = {"sales_credit", "purchase_credit"}
-
-
-@dataclass(frozen=True)
-class Mart:
-    """One derived table: a SELECT over the published tables."""
-
-    name: str
-    sql: str
-    grain: str
-    """What one row is."""
-    comments: Mapping[str, str]
-    """Column -> meaning, for every column."""
-    conditions: tuple[Condition, ...] = ()
-    """What must hold of it; an account of which it does not is held back."""
 
 
 class Build:
@@ -73,13 +56,20 @@ class Build:
         """`con`: the only connection to the file. One thread: two were seen to be slower."""
         self._con = con
         self._lake = lake
-        con.execute("SET TimeZone = 'UTC'")
-        con.execute("SET threads TO 1")
-        con.execute("SET preserve_insertion_order = false")
+        for setting in SETTINGS:
+            con.execute(f"SET {setting}")
+
+    def begin(self) -> None:
+        """Begin what is in the file as a whole after `finish`, and else not at all."""
+        self._con.execute("BEGIN")
+
+    def finish(self) -> None:
+        """Write all that was done since `begin`."""
+        self._con.execute("COMMIT")
+        self._con.execute("CHECKPOINT")
 
     def create(self) -> None:
         """Make the tables but the marts, empty in an empty file, and the status dimensions."""
-        self._con.execute("BEGIN")
         self._con.execute("CREATE SCHEMA orderloom")
         for name, schema in INTERNAL.items():
             self._create(f"orderloom.{name}", schema, INTERNAL_GRAINS[name])
@@ -91,62 +81,53 @@ class Build:
             self._con.execute(f"CREATE VIEW {name} AS {select}")
             describe(self._con, name, grain, comments, view=True)
         self._show_versions()
-        self._con.execute("COMMIT")
 
-    def bring_up_to_date(self, steps: Sequence[Step]) -> dict[AccountKey, int]:
-        """Put the newest versions in the old ones' place; the orders touched per account."""
-        self._con.execute("BEGIN")
-        self._clear([step.account for step in steps if step.since == Reach()])
-        self._attach(steps)
-        self._con.execute(_sql("pending"))
-        self._supersede()
-        for name in CURRENT:
-            self._insert(name, f"lake_{name}", "SEMI JOIN newest USING (version_id)")
-        self._fill_items()
-        for name in ("order_status_history", "order_status_events"):
-            self._con.execute(_sql(name))
-        self._insert(
-            "quarantine",
-            "lake_quarantine",
-            "JOIN pending AS p USING (source_system, source_account)"
-            " WHERE landing_seq > p.quarantine_after AND landing_seq <= p.quarantine_seq",
-        )
-        self._con.execute(_sql("quarantine"))
-        self._con.execute(_sql("schema_drift"))
-        touched = self._touched()
-        self._con.execute("COMMIT")
-        return touched
-
-    def derive(
+    def take_over(
         self, accounts: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]
-    ) -> None:
-        """Fill the table of runs and the dimensions of accounts and dates anew.
+    ) -> Zones:
+        """Fill the dimension of accounts and the table of runs anew; the accounts' zones.
 
-        The days on which orders count follow the accounts' zones.
+        The days on which the orders in the file count follow the zones.
         """
-        self._con.execute("BEGIN")
+        zones = "SELECT source_system, source_account, COALESCE(timezone, 'UTC') FROM dim_account"
+        before = set(self._con.execute(zones).fetchall())
         for name, records in (("dim_account", accounts), ("runs", runs)):
             self._con.execute(f"DELETE FROM {name}")
             self._load(name, PUBLISHED[name], records)
-        self._con.execute(_sql("business_dates"))
-        self._con.execute("DELETE FROM dim_date")
-        self._con.execute(_sql("dim_date"))
-        self._con.execute("COMMIT")
+        self._con.execute(sql("business_dates"))
+        after = self._con.execute(zones).fetchall()
+        if not before >= set(after):
+            self._con.execute(sql("moved_zones"))
+        return {(system, account): zone for system, account, zone in after}
 
-    def make(self, marts: Sequence[Mart]) -> None:
-        """Make every mart anew, and drop those that are no more.
+    def bring_up_to_date(self, steps: Sequence[Step], zones: Zones) -> Touched:
+        """Put the newest versions in the old ones' place.
 
-        Raises WarehouseError for SQL that fails and for columns without a comment.
+        `zones`: of the accounts, as `take_over` gave them.
         """
-        self._con.execute("BEGIN")
+        return Filling(self._con, self._lake, steps, zones).fill()
+
+    def derive(self, marts: Sequence[Mart], touched: Touched) -> None:
+        """Make the dimension of dates and the marts anew, and drop those that are no more.
+
+        `touched`: where it is little, marts that follow from each order alone are made anew for
+        those orders; the others' rows must be there from the same SQL. Raises WarehouseError for
+        SQL that fails and for columns without a comment.
+        """
+        self._con.execute("DELETE FROM dim_date")
+        self._con.execute(sql("dim_date"))
+        followed = {mart.name for mart in marts if mart.follows and touched.is_little}
         for (name,) in self._con.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT temporary"
+            "SELECT table_name FROM duckdb_tables()"
+            " WHERE database_name = CURRENT_DATABASE() AND schema_name = 'main'"
         ).fetchall():
-            if name not in GRAINS:
+            if name not in GRAINS and name not in followed:
                 self._con.execute(f'DROP TABLE "{name}"')
         for mart in marts:
-            self._make(mart)
-        self._con.execute("COMMIT")
+            if mart.name not in followed:
+                self._make(mart)
+        if followed:
+            self._follow([mart for mart in marts if mart.name in followed])
 
     def note(self, reaches: Mapping[AccountKey, Reach], **build: Any) -> None:
         """Write into the file how far publishing has come, and about the file itself.
@@ -162,34 +143,39 @@ class Build:
             self._load(f"orderloom.{name}", INTERNAL[name], records)
 
     def faults(
-        self, before: Path | None, accepted: Collection[AccountKey]
+        self, before: Path | None, accepted: Collection[AccountKey], touched: Touched
     ) -> dict[AccountKey, Fault]:
         """The accounts of which something does not hold, and what.
 
         `before`: the file published before, to compare with; None to compare with nothing.
-        `accepted`: accounts that may be unlike it.
+        `accepted`: accounts that may be unlike it. `touched`: where it is little, all held before.
         """
-        return find(self._con, CONDITIONS, before, accepted=accepted)
+        return find(self._con, CONDITIONS, before, accepted=accepted, touched=touched.is_little)
 
     def faults_of_marts(
-        self, marts: Sequence[Mart], pending: Collection[AccountKey]
+        self, marts: Sequence[Mart], pending: Collection[AccountKey], touched: Touched
     ) -> dict[AccountKey, Fault]:
         """The pending accounts of which something does not hold in a mart, and what."""
         conditions = [condition for mart in marts for condition in mart.conditions]
-        return find(self._con, conditions, only=pending)
+        return find(self._con, conditions, only=pending, touched=touched.is_little)
 
     def _make(self, mart: Mart) -> None:
         where = f"mart {mart.name}"
         if mart.name in GRAINS:
             raise WarehouseError("the name is taken", where, "give the mart another name")
         try:
-            self._con.execute(f'CREATE TABLE "{mart.name}" AS {mart.sql}')
+            shown = self._con.execute(f"DESCRIBE {mart.sql}").fetchall()
+            columns = ", ".join(
+                f'"{name}" {kind}{compression(name) if kind == "VARCHAR" else ""}'
+                for name, kind, *_ in shown
+            )
+            self._con.execute(f'CREATE TABLE "{mart.name}" ({columns})')
+            self._con.execute(f'INSERT INTO "{mart.name}" {mart.sql}')
         except duckdb.Error as error:
             raise WarehouseError(
                 str(error).splitlines()[0], where, "mend its SQL, then publish again"
             ) from error
-        columns = self._con.table(mart.name).columns
-        odd = sorted(set(columns) ^ set(mart.comments))
+        odd = sorted({name for name, *_ in shown} ^ set(mart.comments))
         if odd:
             raise WarehouseError(
                 f"column without comment, or comment without column: {', '.join(odd)}",
@@ -198,10 +184,27 @@ class Build:
             )
         describe(self._con, f'"{mart.name}"', mart.grain, mart.comments)
 
+    def _follow(self, marts: Sequence[Mart]) -> None:
+        """Make the rows of touched orders anew, by the marts' SQL over those orders alone."""
+        file = self._con.execute("SELECT CURRENT_DATABASE()").fetchall()[0][0]
+        for mart in marts:
+            self._con.execute(
+                f'DELETE FROM "{mart.name}" WHERE order_key IN (SELECT order_key FROM newest)'
+            )
+        # A temporary view goes before a table of the file.
+        self._con.execute("CREATE TEMP VIEW orders AS SELECT * FROM new_orders")
+        self._con.execute(
+            "CREATE TEMP VIEW order_status_history AS SELECT * FROM touched_order_status_history"
+        )
+        for mart in marts:
+            self._con.execute(f'INSERT INTO "{file}".main."{mart.name}" BY NAME {mart.sql}')
+        for name in ("orders", "order_status_history"):
+            self._con.execute(f"DROP VIEW temp.main.{name}")
+
     def _create(self, name: str, schema: pa.Schema, grain: str) -> None:
-        types = _types(self._con, schema)
         columns = ", ".join(
-            f'"{field.name}" {types[field.name]}{"" if field.nullable else " NOT NULL"}'
+            f'"{field.name}" {type_of(field.type)}{"" if field.nullable else " NOT NULL"}'
+            f"{compression(field.name) if field.type == pa.string() else ''}"
             for field in schema
         )
         self._con.execute(f"CREATE TABLE {name} ({columns})")
@@ -222,119 +225,30 @@ class Build:
         self._con.execute(f"INSERT INTO {name} BY NAME SELECT * FROM loaded")
         self._con.unregister("loaded")
 
-    def _clear(self, accounts: Iterable[AccountKey]) -> None:
-        """Take out accounts that will be published from their first version on."""
-        for name in (*OF_ORDERS, "orderloom.superseded"):
-            for account in accounts:
-                self._con.execute(
-                    f"DELETE FROM {name} WHERE source_system = ? AND source_account = ?", account
-                )
-
-    def _attach(self, steps: Sequence[Step]) -> None:
-        """Show the lake's tables, as far as they may hold anything pending, as temporary views."""
-        self._con.execute(
-            "CREATE TEMP TABLE pending (source_system VARCHAR, source_account VARCHAR,"
-            " orders_after BIGINT, orders_seq BIGINT, quarantine_after BIGINT,"
-            " quarantine_seq BIGINT, drift_after BIGINT, drift_seq BIGINT)"
-        )
-        for step in steps:
-            since, until = step.since, step.until
-            self._con.execute(
-                "INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    *step.account,
-                    since.orders_seq,
-                    until.orders_seq,
-                    since.quarantine_seq,
-                    until.quarantine_seq,
-                    since.drift_seq,
-                    until.drift_seq,
-                ],
-            )
-        for name in (*CURRENT, "quarantine", "drift"):
-            seq = "orders_seq" if name in CURRENT else f"{name}_seq"
-            after = {step.account: int(getattr(step.since, seq)) for step in steps}
-            wanted = [file for file in self._lake.files(name) if _is_wanted(file, after)]
-            self._con.register(f"lake_{name}", self._lake.read_files(self._con, name, wanted))
-
-    def _supersede(self) -> None:
-        """Move what the status history needs of older versions aside, then delete those."""
-        columns = _of_versions(INTERNAL["superseded"].names)
-        for relation in (
-            "lake_orders SEMI JOIN (SELECT version_id FROM fresh WHERE NOT is_newest)"
-            " USING (version_id)",
-            "orders SEMI JOIN newest USING (order_key)",
-        ):
-            self._con.execute(
-                f"INSERT INTO orderloom.superseded BY NAME SELECT {columns} FROM {relation}"
-            )
-        for name in (*CURRENT, *ITEMS, "order_status_history"):
-            self._con.execute(
-                f"DELETE FROM {name} WHERE order_key IN (SELECT order_key FROM newest)"
-            )
-
-    def _insert(self, name: str, relation: str, rest: str) -> None:
-        types = _types(self._con, LAKE[name])
-        columns = ", ".join(
-            f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in types.items()
-        )
-        self._con.execute(f"INSERT INTO {name} BY NAME SELECT {columns} FROM {relation} {rest}")
-
-    def _fill_items(self) -> None:
-        for name, column in ITEMS.items():
-            fields = ", ".join(
-                f'item."{field.name}"' for field in LAKE["orders"].field(column).type.value_type
-            )
-            self._con.execute(
-                f"INSERT INTO {name} BY NAME"
-                f" SELECT source_system, source_account, order_key, position, {fields} FROM ("
-                f"SELECT source_system, source_account, order_key, UNNEST({column}) AS item,"
-                f" GENERATE_SUBSCRIPTS({column}, 1) AS position"
-                f" FROM orders SEMI JOIN newest USING (order_key) WHERE LEN({column}) > 0)"
-            )
-
     def _show_versions(self) -> None:
         """Make the view of all versions, and the macros that ask about a moment."""
-        coded = {*HISTORY_DIMENSIONS, *HISTORY_DIMENSIONS.values()}
-        schema = pa.schema([f for f in INTERNAL["superseded"] if f.name not in coded])
-        codes = ", ".join(
-            f"{{'dimension': '{name}', 'code': {name}, 'source_code': {source_code}}}"
-            for name, source_code in HISTORY_DIMENSIONS.items()
-        )
-        selects = (
-            f"SELECT {columns}, [{codes}] AS codes FROM {table}"
-            for table, columns in (
-                ("orders", _of_versions(schema.names)),
-                ("orderloom.superseded", ", ".join(schema.names)),
-            )
-        )
-        self._con.execute(_sql("versions") + " UNION ALL ".join(selects))
-        comments = comments_of(schema) | {"codes": "the version's code of every status dimension"}
+        select = versions("orders", "orderloom.superseded")
+        self._con.execute(sql("versions") + select)
+        meanings = comments_of(version_schema())
+        comments = meanings | {"codes": "the version's code of every status dimension"}
         grain = "One row per version of an order, the newest of each and those before."
         describe(self._con, "orderloom.versions", grain, comments, view=True)
-        self._con.execute(_sql("point_in_time"))
+        show_told(self._con)
+        self._con.execute(sql("point_in_time"))
         for name, meaning in MACROS.items():
             self._con.execute(f"COMMENT ON MACRO TABLE {name} IS {literal(meaning)}")
 
-    def _touched(self) -> dict[AccountKey, int]:
-        return {
-            (system, account): count
-            for system, account, count in self._con.execute(
-                "SELECT source_system, source_account, COUNT(*) FROM orders"
-                " SEMI JOIN newest USING (order_key) GROUP BY source_system, source_account"
-            ).fetchall()
-        }
-
 
 def layout() -> Iterable[str]:
-    """Everything that shapes the tables that are kept, as text, to tell whether it has changed."""
+    """Everything that shapes the tables that are kept, and what was seen to hold of them, as text,
+    to tell whether it has changed."""
     for schema in (*LAKE.values(), *PUBLISHED.values(), *INTERNAL.values()):
         yield schema.to_string(show_field_metadata=True)
     for entry in sorted(
         files("resources").joinpath("warehouse_sql").iterdir(), key=lambda e: e.name
     ):
         yield entry.read_text(encoding="utf-8")
-    yield repr((PUBLISHED_VERSION, source_views(), MEANINGS, MACROS))
+    yield repr((PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS))
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:
@@ -348,26 +262,3 @@ def _codes(dimension: str) -> list[dict[str, Any]]:
             record["is_sale"] = record["is_revenue"] = code in _SALES
             record["is_purchase"] = code in _PURCHASES
     return records
-
-
-def _of_versions(columns: Iterable[str]) -> str:
-    """Columns of the table of older versions, as selected from whole versions."""
-    own = {"status_events": "orderloom.status_events_of(events) AS status_events"}
-    return ", ".join(own.get(name, f'"{name}"') for name in columns)
-
-
-def _is_wanted(file: DataFile, after: Mapping[AccountKey, int]) -> bool:
-    return file.account in after and file.last_seq > after[file.account]
-
-
-def _types(con: duckdb.DuckDBPyConnection, schema: pa.Schema) -> dict[str, str]:
-    """DuckDB's type of each column, moments without their zone."""
-    empty = con.from_arrow(schema.empty_table())
-    return {
-        name: str(kind).replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMP")
-        for name, kind in zip(empty.columns, empty.types, strict=True)
-    }
-
-
-def _sql(name: str) -> str:
-    return files("resources").joinpath("warehouse_sql", f"{name}.sql").read_text(encoding="utf-8")

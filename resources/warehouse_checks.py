@@ -7,15 +7,20 @@ Does not belong here: holding back (`resources/warehouse_plan.py`), checks that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from resources.lake import AccountKey
+from resources.lazily import lazily
 from resources.warehouse_describe import literal
 from schemas.status import DIMENSIONS
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = lazily("duckdb")
 
 BEFORE = "before"
 """The file published before, as the file that is being built sees it."""
@@ -38,6 +43,27 @@ class Condition:
     """SELECT of source_system, source_account and a key, one row for each fault."""
     needs_before: bool = False
     """Whether it compares with the file published before."""
+    touched: str | None = None
+    """The same as `faults` where only some orders were touched, and the rest held before: it looks
+    at `touched_orders` and the like, see `resources/warehouse_sql/touched.sql`. None: all is looked
+    at whatever was touched."""
+
+
+@dataclass(frozen=True)
+class Mart:
+    """One derived table: a SELECT over the published tables."""
+
+    name: str
+    sql: str
+    grain: str
+    """What one row is."""
+    comments: Mapping[str, str]
+    """Column -> meaning, for every column."""
+    conditions: tuple[Condition, ...] = ()
+    """What must hold of it; an account of which it does not is held back."""
+    follows: bool = False
+    """Whether each row follows from the rows of its order_key alone, in `orders` and
+    `order_status_history`, and from dimensions that the layout fixes."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +94,46 @@ class Fault:
         return f"{self} ({remedy})" if remedy else str(self)
 
 
-def _twice(table: str, key: str) -> str:
+def _twice(relation: str, key: str) -> str:
     return (
         "SELECT ANY_VALUE(source_system) AS source_system,"
-        f" ANY_VALUE(source_account) AS source_account, {key} FROM {table}"
+        f" ANY_VALUE(source_account) AS source_account, {key} FROM {relation}"
         f" GROUP BY {key} HAVING COUNT(*) > 1"
     )
 
 
-def _unjoined(dimension: str) -> str:
+def _orphaned(orders: str, rows: str) -> str:
+    return (
+        f"SELECT source_system, source_account, order_row_key FROM {rows}"
+        f" ANTI JOIN {orders} USING (version_id)"
+    )
+
+
+def _incomplete(orders: str, rows: str) -> str:
+    return (
+        f"SELECT source_system, source_account, order_key FROM {orders} AS o"
+        f" LEFT JOIN (SELECT version_id, COUNT(*) AS found FROM {rows} GROUP BY version_id)"
+        " AS r USING (version_id) WHERE NOT o.is_deleted AND o.row_count <> COALESCE(r.found, 0)"
+    )
+
+
+def _ambiguous(history: str) -> str:
+    return (
+        f"SELECT source_system, source_account, order_key FROM {history}"
+        " GROUP BY source_system, source_account, order_key, dimension"
+        " HAVING COUNT(CASE WHEN is_current THEN 1 END) <> 1"
+    )
+
+
+def _unjoined(orders: str, dimension: str) -> str:
     known = ", ".join(literal(code) for code in sorted(DIMENSIONS[dimension]))
     return (
-        "SELECT source_system, source_account, order_key FROM orders"
+        f"SELECT source_system, source_account, order_key FROM {orders}"
         f" WHERE {dimension} NOT IN ({known})"
     )
+
+
+_SAME_ROWS = "order_rows SEMI JOIN touched_order_rows USING (order_row_key)"
 
 
 _LOST = f"""
@@ -92,6 +144,9 @@ ANTI JOIN orders AS o ON o.order_key = b.order_key
 ANTI JOIN (SELECT order_key FROM quarantine WHERE is_held) AS q ON q.order_key = b.order_key
 WHERE NOT b.is_deleted
 """
+
+_TOUCHED_BEFORE = """
+SEMI JOIN (SELECT order_key FROM newest) AS touched ON touched.order_key = b.order_key"""
 
 _AMOUNTS = f"""
 WITH changed AS (
@@ -138,34 +193,32 @@ QUALIFY
 CONDITIONS = (
     Condition(
         "order_key_is_unique", "orders", "orders share their order_key",
-        _twice("orders", "order_key"),
+        _twice("orders", "order_key"), touched=_twice("touched_orders", "order_key"),
     ),
     Condition(
         "order_row_key_is_unique", "order_rows", "order rows share their order_row_key",
-        _twice("order_rows", "order_row_key"),
+        _twice("order_rows", "order_row_key"), touched=_twice(_SAME_ROWS, "order_row_key"),
     ),
     Condition(
         "every_row_has_its_order", "order_rows", "order rows have no order",
-        "SELECT source_system, source_account, order_row_key FROM order_rows"
-        " ANTI JOIN orders USING (version_id)",
+        _orphaned("orders", "order_rows"),
+        touched=_orphaned("touched_orders", "touched_order_rows"),
     ),
     Condition(
         "every_order_has_its_rows", "orders", "orders lack some of their rows",
-        "SELECT source_system, source_account, order_key FROM orders AS o"
-        " LEFT JOIN (SELECT version_id, COUNT(*) AS found FROM order_rows GROUP BY version_id)"
-        " AS r USING (version_id) WHERE NOT o.is_deleted AND o.row_count <> COALESCE(r.found, 0)",
+        _incomplete("orders", "order_rows"),
+        touched=_incomplete("touched_orders", "touched_order_rows"),
     ),
     Condition(
         "one_current_status", "order_status_history",
         "times an order has several current codes in one dimension, or none",
-        "SELECT source_system, source_account, order_key FROM order_status_history"
-        " GROUP BY source_system, source_account, order_key, dimension"
-        " HAVING COUNT(CASE WHEN is_current THEN 1 END) <> 1",
+        _ambiguous("order_status_history"), touched=_ambiguous("touched_order_status_history"),
     ),
     *(
         Condition(
             "every_status_joins", "orders",
-            f"orders have an {dimension} that dim_{dimension} lacks", _unjoined(dimension),
+            f"orders have an {dimension} that dim_{dimension} lacks",
+            _unjoined("orders", dimension), touched=_unjoined("touched_orders", dimension),
         )
         for dimension in DIMENSIONS
     ),
@@ -176,7 +229,7 @@ CONDITIONS = (
     Condition(
         "amounts_are_as_before", "orders",
         f"orders changed their amount by a factor of {FACTOR} or more, or lost it", _AMOUNTS,
-        needs_before=True,
+        needs_before=True, touched=_AMOUNTS.replace("orders AS b", f"orders AS b{_TOUCHED_BEFORE}"),
     ),
 )  # fmt: skip
 """What must hold of the tables, whatever the marts."""
@@ -188,36 +241,38 @@ def find(
     before: Path | None = None,
     only: Collection[AccountKey] | None = None,
     accepted: Collection[AccountKey] = (),
+    touched: bool = False,
 ) -> dict[AccountKey, Fault]:
     """Of each account the first condition that does not hold; of the accounts of `only`, if given.
 
-    `before`: the file published before; without it nothing is compared with it.
-    `accepted`: accounts that may be unlike it.
+    `before`: the file published before, attached until the connection is closed; without it
+    nothing is compared with it.
+    `accepted`: accounts that may be unlike it. `touched`: all that was not touched is known to
+    hold, so that only the rest is looked at where a condition can be asked of it.
     """
     found: dict[AccountKey, Fault] = {}
     is_comparable = before is not None and _attach(con, before)
     for condition in conditions:
         if condition.needs_before and not is_comparable:
             continue
-        for system, account, count, example in ask(con, condition):
+        for system, account, count, example in ask(con, condition, touched=touched):
             key = (system, account)
             if condition.needs_before and key in accepted:
                 continue
             if only is None or key in only:
                 about = condition.name, condition.table, condition.what
                 found.setdefault(key, Fault(*about, count, example, condition.needs_before))
-    if before is not None:
-        con.execute(f"DETACH {BEFORE}")
     return found
 
 
 def ask(
-    con: duckdb.DuckDBPyConnection, condition: Condition
+    con: duckdb.DuckDBPyConnection, condition: Condition, *, touched: bool = False
 ) -> list[tuple[str, str, int, str | None]]:
     """Account by account, in how many cases a condition does not hold, and one of them."""
+    faults = condition.touched if touched and condition.touched else condition.faults
     return con.execute(
         "SELECT source_system, source_account, COUNT(*), CAST(MIN(fault.example) AS VARCHAR)"
-        f" FROM ({condition.faults}) AS fault (source_system, source_account, example)"
+        f" FROM ({faults}) AS fault (source_system, source_account, example)"
         " GROUP BY source_system, source_account ORDER BY source_system, source_account"
     ).fetchall()
 

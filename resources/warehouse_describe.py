@@ -11,12 +11,17 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-import duckdb
-import pyarrow as pa
+from resources.lazily import lazily
+from schemas.lake import LAKE
 
-from schemas.canonical import LAKE
-from schemas.published import PUBLISHED
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
 
 View = tuple[str, str, dict[str, str]]
 """SELECT, grain, column -> meaning."""
@@ -55,6 +60,8 @@ def describe(
 
 def published(table: str) -> pa.Schema:
     """The schema of a published table that is not a mart."""
+    from schemas.published import PUBLISHED
+
     return PUBLISHED[table] if table in PUBLISHED else LAKE[table]
 
 

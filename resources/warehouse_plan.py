@@ -56,10 +56,17 @@ class Published:
     rebuilt_bytes: int
     reaches: Mapping[AccountKey, Reach]
     accounts: Mapping[AccountKey, Shown]
+    drift: Sequence[tuple[str, str, int]] = ()
+    """Account, kind of drift, and how many different fields and codes it was seen in."""
+
+    @property
+    def rebuilt_size(self) -> int:
+        """Bytes of the file that was last built from scratch; that may be this one."""
+        return self.rebuilt_bytes or self.path.stat().st_size
 
     @property
     def is_bloated(self) -> bool:
-        return self.path.stat().st_size > _BLOAT * self.rebuilt_bytes + _SPARE_BYTES
+        return self.path.stat().st_size > _BLOAT * self.rebuilt_size + _SPARE_BYTES
 
 
 @dataclass(frozen=True)
@@ -150,20 +157,16 @@ def _newest(lake: Lake, known: Iterable[AccountKey]) -> dict[AccountKey, Reach]:
 
     Generations are read first: a replacement in between is then published twice, never missed.
     """
-    with_data = (account for table in FOLLOWED for account in lake.accounts(table))
+    with_data = (account for table in FOLLOWED for account in lake.reached(table))
     accounts = sorted({*with_data, *known})
     generations = {account: lake.generation("orders", account) for account in accounts}
-    last: dict[tuple[str, AccountKey], int] = {}
-    for table in FOLLOWED:
-        for file in lake.files(table):
-            key = (table, file.account)
-            last[key] = max(last.get(key, 0), file.last_seq)
+    orders, quarantine, drift = map(lake.reached, FOLLOWED)
     return {
         account: Reach(
-            orders_seq=last.get(("orders", account), 0),
-            quarantine_seq=last.get(("quarantine", account), 0),
+            orders_seq=orders.get(account, 0),
+            quarantine_seq=quarantine.get(account, 0),
             generation=generations[account],
-            drift_seq=last.get(("drift", account), 0),
+            drift_seq=drift.get(account, 0),
         )
         for account in accounts
     }

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-
-import httpx
+from typing import TYPE_CHECKING
 
 from resources.errors import OrderloomError
+from resources.lazily import lazily
 from resources.redaction import redact
 from resources.settings import is_loopback
 
-TIMEOUT = httpx.Timeout(10.0)
+if TYPE_CHECKING:
+    import httpx
+else:
+    # Its own command line would import rich, click and pygments: a third of its time.
+    httpx = lazily("httpx", without=["httpx._main"])
+
+TIMEOUT = 10.0
 """Seconds. Dagster ends a sensor's tick after sixty."""
 
 

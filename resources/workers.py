@@ -52,6 +52,24 @@ class Workers:
             with self._lock:
                 self._stops.discard(stop)
 
+    def begin(self, do: Callable[[threading.Event], Result]) -> Callable[[], Result]:
+        """Start `do(stop)` in a thread of its own; what is returned waits for its result."""
+        stop = self.new_stop()
+        pool = ThreadPoolExecutor(1, self._name, initializer=self._remember_thread)
+        with self._lock:
+            self._pools.add(pool)
+        future = pool.submit(do, stop)
+        pool.shutdown(wait=False)
+
+        def result() -> Result:
+            try:
+                return future.result()
+            finally:
+                with self._lock:
+                    self._stops.discard(stop)
+
+        return result
+
     def new_stop(self) -> threading.Event:
         """A signal that `stop_all` sets."""
         stop = threading.Event()

@@ -22,12 +22,7 @@ from schemas.fields import (
     status,
     text,
 )
-
-SCHEMA_VERSION = 2
-"""Version of the tables on this page. A lake of another version is refused, never misread."""
-
-PARTITION_COLUMNS = ("source_system", "source_account")
-"""Every lake table is partitioned by these, so that an account can be read or replaced alone."""
+from schemas.lake import PARTITION_COLUMNS, SCHEMA_VERSION
 
 _ORIGIN = [
     text("source_system", "name of the source, for instance brightpearl", required=True),

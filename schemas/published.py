@@ -12,20 +12,10 @@ import pyarrow as pa
 
 from schemas.canonical import CUSTOM_FIELD, EVENT, INVOICE, LAKE, TOTAL
 from schemas.fields import MOMENT, TEXT, column, text
-from schemas.status import DIMENSIONS
+from schemas.status import DIMENSIONS, HISTORY_DIMENSIONS
 
 PUBLISHED_VERSION = 3
 """Version of the tables on this page. A file of another version is built anew from the lake."""
-
-HISTORY_DIMENSIONS: dict[str, str] = {
-    "order_status": "source_status_code",
-    "payment_status": "source_payment_status_code",
-    "shipping_status": "source_shipping_status_code",
-    "allocation_status": "source_allocation_status_code",
-    "fulfilment_status": "source_fulfilment_status_code",
-    "invitation_status": "source_invitation_status_code",
-}
-"""Dimensions whose changes are kept, and the column of the source's own code of each."""
 
 _ORDER = [
     text("source_system", "name of the source", required=True),
@@ -279,7 +269,8 @@ BUILD = pa.schema(
         text("fingerprint", "hash of the marts and of the accounts' settings", required=True),
         column("orders", pa.int64(), "orders in the file", required=True),
         column("order_rows", pa.int64(), "order rows in the file", required=True),
-        column("rebuilt_bytes", pa.int64(), "size of the file when last built from scratch, bytes",
+        column("rebuilt_bytes", pa.int64(),
+               "size of the file that was last built from scratch, bytes; 0: this one was",
                required=True),
     ]
 )  # fmt: skip

@@ -88,6 +88,16 @@ MEANINGS: dict[str, dict[str, str]] = {name: codes | _ALWAYS for name, codes in 
 DIMENSIONS: dict[str, frozenset[str]] = {name: frozenset(m) for name, m in MEANINGS.items()}
 """Dimension -> its canonical codes, `unknown` and `not_applicable` among them."""
 
+HISTORY_DIMENSIONS: dict[str, str] = {
+    "order_status": "source_status_code",
+    "payment_status": "source_payment_status_code",
+    "shipping_status": "source_shipping_status_code",
+    "allocation_status": "source_allocation_status_code",
+    "fulfilment_status": "source_fulfilment_status_code",
+    "invitation_status": "source_invitation_status_code",
+}
+"""Dimensions whose changes are kept, and the column of the source's own code of each."""
+
 
 @dataclass(frozen=True)
 class StatusCode:

@@ -115,7 +115,7 @@ def main(work: str, point: str, nth: int, folder: Path) -> None:
     elif work == "compact":
         lakes.data_files = stopping(lakes.data_files, nth)
     else:
-        lakes.write_deltalake = stopping(lakes.write_deltalake, nth)
+        lakes.write_rows = stopping(lakes.write_rows, nth)
     renew_by_turns()
     normaliser = Normaliser(ACCOUNT, lake, ledger)
     if work == "land":

@@ -56,14 +56,14 @@ def test_resources_and_schemas_know_nothing_of_dagster() -> None:
     assert not [module for module in both if "dagster" in _imported(module)]
 
 
-@pytest.mark.parametrize("package", [*OURS, "tests"])
+@pytest.mark.parametrize("package", [*OURS, "benchmarks", "tests"])
 def test_files_stay_short(package: str) -> None:
     files = [*(ROOT / package).rglob("*.py"), *(ROOT / package).rglob("*.sql")]
     lines = {str(f.relative_to(ROOT)): len(f.read_text("utf-8").splitlines()) for f in files}
     assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
 
 
-@pytest.mark.parametrize("package", OURS)
+@pytest.mark.parametrize("package", [*OURS, "benchmarks"])
 def test_every_module_says_what_belongs_in_it(package: str) -> None:
     silent = [
         str(module.relative_to(ROOT))

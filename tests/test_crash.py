@@ -18,7 +18,7 @@ from tests.crash_scene import DAYS, KEY, Scene, edit_some, open_scene
 from tests.crashing import KILLED, Moment
 from tests.home import IS_NIGHTLY
 
-WRITE = "resources.lake:write_deltalake"
+WRITE = "resources.lake:write_rows"
 APPEND = "resources.lake:Lake.append"
 CURSOR = "resources.ledger:Ledger.move_cursor"
 FINISH = "resources.ledger:Ledger.finish_run"

@@ -21,7 +21,7 @@ NAME = "Ingrid Ångström-Example"
 OFFICER = {"company_name": None, "first_name": "Ingrid", "last_name": "Ångström-Example"}
 LASTING = "SELECT order_key, net_amount, gross_amount, order_status FROM orders ORDER BY order_key"
 ERASE = ("erase", "--name", NAME, "--yes")
-WRITE = "resources.lake:write_deltalake"
+WRITE = "resources.lake:write_rows"
 REPLACE = "resources.lake:Lake.replace_account"
 PURGE = "resources.lake:Lake.purge"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ import pytest
 
 from assets.known import Landed
 from assets.sources.efiling import Efiling, EfilingSettings
+from assets.sources.efiling_lines import AT_ONCE
 from assets.workshop import Workshop
 from resources.accounts import Account
 from resources.api import Api
@@ -217,6 +219,45 @@ def test_an_api_that_gives_no_lines_at_all_is_down(serve: Serve) -> None:
     brand = Brand([order(n) for n in range(1, 9)], lost=dict.fromkeys(range(1, 9), down))
     with pytest.raises(ApiError, match="503"):
         serve(brand).changes(KEY)
+
+
+def test_lines_lost_to_the_same_trouble_are_asked_for_once_more(serve: Serve) -> None:
+    brand = Brand([order(n) for n in range(1, 9)])
+
+    def lines(order_id: int) -> bytes:
+        is_first = brand.lines_asked.count(order_id) == 1
+        return b"7" if is_first and order_id > 2 else LINES
+
+    brand.lines = lines
+    pulls = serve(brand)
+    pulls.changes(KEY)
+    assert [key for key, state in states(pulls).items() if state == "missing"] == ["3"]
+    assert sorted(brand.lines_asked) == sorted([*range(1, 9), *range(4, 9)])
+
+
+def test_lines_are_asked_for_many_at_a_time_and_beside_the_next_page(serve: Serve) -> None:
+    brand = Brand([order(n) for n in range(1, 111)])
+    together = threading.Barrier(AT_ONCE, timeout=10)
+    is_listed = threading.Event()
+
+    def bend_page(page: int) -> int:
+        if page == 2:
+            is_listed.set()
+        return page
+
+    def lines(order_id: int) -> bytes:
+        if order_id <= AT_ONCE:
+            together.wait()  # passes only if so many requests are under way
+            assert is_listed.wait(10)
+        return LINES
+
+    brand.bend_page, brand.lines = bend_page, lines
+    pulls = serve(brand)
+    pull = pulls.changes(KEY)
+    assert set(states(pulls).values()) == {"complete"}
+    assert pull.requests == pull.least_requests == 112
+    known = Landed(pulls.workshop.lake, pulls.account(KEY)).standings()
+    assert sorted(known, key=lambda key: known[key].landing_seq) == [f"{n}" for n in range(1, 111)]
 
 
 def test_a_refusal_of_lines_is_an_error(serve: Serve) -> None:

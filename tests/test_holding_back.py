@@ -126,7 +126,8 @@ def test_what_cannot_go_back_is_told_with_the_way_out(
     orders(home, 0, "1250", LEAST_ORDERS)
     home.publish()
     now = layout()
-    monkeypatch.setattr("resources.warehouse.layout", lambda: [*now, "another"])
+    monkeypatch.setattr("resources.warehouse_build.layout", lambda: [*now, "another"])
+    monkeypatch.setattr("resources.warehouse_note.CODE", "of another program")
     given = {"gross_amount": "12.50", "net_amount": None, "row_count": 0}
     replaced(home, orders=[order(str(n), n, **given) for n in range(1, LEAST_ORDERS + 1)])
     for rebuild in (False, True):

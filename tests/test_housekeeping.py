@@ -121,6 +121,7 @@ def test_the_job_deletes_by_the_days_of_the_accounts_file_and_says_what(home: Ho
         "runs": 0,
         "results of checks": 0,
         "folders of logs": 2,
+        "files of the lake": 0,
         "rows of run history": 0,
     }
     assert not tick.exists()

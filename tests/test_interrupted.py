@@ -39,7 +39,7 @@ def ends_well(scene: Scene, child: Child, moment: object) -> None:
 
 
 SYNC = [
-    Moment("resources.lake:write_deltalake", "before", "/raw", 2, INT),
+    Moment("resources.lake:write_rows", "before", "/raw", 2, INT),
     Moment("resources.lake_flush:flush", "before", "/raw", 2, TERM),
     Moment("resources.ledger:Ledger.move_cursor", "after", "", 1, INT),
     Moment("resources.ledger:Ledger.finish_run", "before", "", 1, INT),
@@ -51,7 +51,7 @@ SYNC = [
 REST = {
     "replay": [
         Moment("resources.lake:Lake.replace_account", "before", "order_rows", 1, INT),
-        Moment("resources.lake:write_deltalake", "after", "/order_parties", 1, TERM),
+        Moment("resources.lake:write_rows", "after", "/order_parties", 1, TERM),
     ],
     "rebuild": [
         Moment("resources.warehouse_build:Build.derive", "before", "", 1, INT),

@@ -24,7 +24,7 @@ from sandbox.brightpearl_version import Version
 from sandbox.clock import OPENING
 from sandbox.server import Sandbox
 from sandbox.world import Timeline
-from schemas.published import HISTORY_DIMENSIONS
+from schemas.status import HISTORY_DIMENSIONS
 from tests.home import Pulls, open_sandbox, point_at
 from tests.truth import READERS, published_id
 

@@ -5,8 +5,10 @@ Belongs here: finding the files and reading their headers. Does not belong here:
 
 A file starts with comment lines: what one row is, then `-- key:` and the columns that tell its rows
 apart, then `-- column: meaning` for every column of the SELECT. A line that goes on with the one
-before is indented: `--     like this`. The SQL keeps to what other engines understand too: plain
-joins, aggregates and window functions.
+before is indented: `--     like this`. `-- follows: order_key` says that every row follows from the
+rows of its order alone, in `orders` and `order_status_history`, and from dimensions of codes: then
+a publication makes the rows of the orders that it touches anew, and leaves the others. The SQL
+keeps to what other engines understand too: plain joins, aggregates and window functions.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from resources.warehouse import Mart
 
 KEY = "key"
 """Heads the line of a file that names the columns of its grain; no column may be called so."""
+
+FOLLOWS = "follows"
+"""Heads the line of a mart that follows from each order alone; no column may be called so."""
 
 _COLUMN = re.compile(r"^(\w+): (.+)$")
 
@@ -44,9 +49,10 @@ def parse(name: str, text: str) -> Mart:
         )
     comments = {found[1]: found[2] for found in columns if found}
     key = [column.strip() for column in comments.pop(KEY, "").split(",") if column.strip()]
+    follows = comments.pop(FOLLOWS, "") == "order_key"
     grain = " ".join(line for line, found in zip(header, columns, strict=True) if not found)
     sql = text.strip().removesuffix(";")
-    return Mart(name, sql, grain, comments, conditions_of(name, key))
+    return Mart(name, sql, grain, comments, conditions_of(name, key, follows), follows)
 
 
 def load() -> tuple[Mart, ...]:

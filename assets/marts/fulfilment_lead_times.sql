@@ -3,6 +3,7 @@
 --     where nobody knows when: of an order that was first received in that state the source tells
 --     the moment of its last change alone, which may be any later one.
 -- key: order_key
+-- follows: order_key
 -- order_key: the order, joins orders
 -- source_system: name of the source
 -- source_account: name of the account

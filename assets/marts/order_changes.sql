@@ -1,5 +1,6 @@
 -- One row per change of a status: an order, a dimension, and the moment its code became another.
 -- key: order_key, dimension, changed_at_utc, observed_at_utc
+-- follows: order_key
 -- order_key: the order, joins orders
 -- source_system: name of the source
 -- source_account: name of the account

@@ -5,12 +5,12 @@ Adding a source adds its pair and one line here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 
 from assets.sources.base import Source
-from resources.accounts import Accounts, load_accounts
+from resources.accounts import AccountKind, Accounts, load_accounts
 from resources.places import Places
 
 SOURCES = (
@@ -42,6 +42,27 @@ def all_sources() -> Mapping[str, Source]:
     return {name: source(name) for name in SOURCES}
 
 
+class _Kinds(Mapping[str, AccountKind]):
+    """What each source demands. Only those that are asked for are imported."""
+
+    def __getitem__(self, name: str) -> AccountKind:
+        if name not in SOURCES:
+            raise KeyError(name)
+        return source(name).kind()
+
+    def __contains__(self, name: object) -> bool:
+        return name in SOURCES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SOURCES)
+
+    def __len__(self) -> int:
+        return len(SOURCES)
+
+
+_KINDS = _Kinds()
+
+
 def accounts(places: Places) -> Accounts:
     """The accounts of accounts.toml, checked against what each source demands."""
-    return load_accounts(places.accounts, {n: each.kind() for n, each in all_sources().items()})
+    return load_accounts(places.accounts, _KINDS)

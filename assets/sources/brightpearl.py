@@ -7,9 +7,12 @@ Sources of the facts: Brightpearl Order GET and Order SEARCH documents, and reco
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
+from time import monotonic
 from typing import Any, ClassVar
 
 import msgspec
@@ -26,7 +29,8 @@ from assets.sources.base import (
     settled_before,
 )
 from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
-from assets.sources.brightpearl_search import Found, flaw_in, moment_or_none, read_search
+from assets.sources.brightpearl_rows import NO_STAMP, Found, micros, moment_of, stamp_of
+from assets.sources.brightpearl_search import flaw_in, read_search
 from assets.sources.listing import Listing
 from resources.accounts import Account
 from resources.api import Api, Reply
@@ -40,13 +44,27 @@ ROWS_PER_SEARCH = 500
 """Brightpearl Order SEARCH: at most 500 results a page."""
 OVERLAP = timedelta(minutes=15)
 """How far a run reads back behind its cursor, for orders stamped before they were visible."""
+FIRST_PIECE = 2000
+"""Orders landed in the first commit of a run, before it is known how fast they come."""
+SECONDS_PER_PIECE = 5.0
+AT_ONCE = 50_000
+"""Orders that are looked up in the lake at a time."""
 OPTIONAL = {"includeOptional": "customFields,nullCustomFields"}
+
+_BEGINS_WITH_ID = re.compile(rb'\{"id":(\d{1,18}),')
 
 
 class OrderBody(msgspec.Struct):
     """The one field of an order that asking needs."""
 
     id: Any = None
+
+
+class StampedBody(msgspec.Struct):
+    """What of a landed order tells whether it has changed since."""
+
+    created: Any = msgspec.field(name="createdOn", default=None)
+    updated: Any = msgspec.field(name="updatedOn", default=None)
 
 
 class Orders(msgspec.Struct):
@@ -65,6 +83,7 @@ class Brightpearl(Source):
         frozenset({"app_ref", "access_token"}),
     )
     requests_per_minute: ClassVar[int] = 200
+    batch_size: ClassVar[int] = 5000
     ways: ClassVar[frozenset[str]] = frozenset({"changes", "history", "sweep"})
 
     def headers(self, account: Account, secrets: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
@@ -108,23 +127,24 @@ class Brightpearl(Source):
         everything since `started_on`, oldest first, the cursor moving batch by batch.
         """
         since = _lower_bound(api.account, cursor)
-        found = list(self._search(api, "createdOn", since))
-        seen = {row.order_id for row in found}
-        updated = self._search(api, "updatedOn", since)
-        found.extend(row for row in updated if row.order_id not in seen)
+        found = Found()
+        for column in ("createdOn", "updatedOn"):
+            for rows in self._search(api, column, since):
+                found.extend(rows)
         name = "watermark" if cursor and "asked_at" not in cursor else "asked_at"
-        fresh = _not_yet_landed(api, found, settled_before(cursor, name, until))
-        wanted = sorted(fresh, key=lambda row: (_moment(row), row.order_id))
+        settled = micros(settled_before(cursor, name, until))
+        wanted = _not_yet_landed(api, found.arranged(), settled) if found else found
         reached = {"watermark": until.moment.isoformat(), "asked_at": until.asked_at.isoformat()}
         if not wanted:
             if cursor != reached:
                 yield Batch([], reached)
             return
-        for rows in pieces(wanted, self.batch_size):
-            last = rows[-1] is wanted[-1]
-            stamp = min(_moment(rows[-1]), until.moment)
-            step = reached if last else {"watermark": stamp.isoformat()}
-            yield Batch(list(self._get(api, [row.order_id for row in rows])), step)
+        left = len(wanted)
+        for rows in self._paced(wanted):
+            left -= len(rows)
+            stamp = min(rows.stamps[-1], micros(until.moment))
+            step = {"watermark": moment_of(stamp).isoformat()} if left else reached
+            yield Batch(list(self._get(api, rows.ids)), step)
 
     def history(self, api: Api, first_day: date, last_day: date) -> Iterator[Batch]:
         """Orders created in these days, whether their stamps have moved or not.
@@ -132,10 +152,11 @@ class Brightpearl(Source):
         Those that were landed within a day are left out: they are of a backfill that was cut short.
         """
         window = f"{_midnight(api, first_day)}/{_midnight(api, last_day + timedelta(days=1))}"
-        listed = self._pages(api, {"createdOn": window, "sort": "createdOn.ASC"}, "createdOn")
-        rows = _not_just_landed(api, list(listed), self.margin)
-        for piece in pieces(rows, self.batch_size):
-            yield Batch(list(self._get(api, [row.order_id for row in piece])))
+        listed = Found()
+        for rows in self._pages(api, {"createdOn": window, "sort": "createdOn.ASC"}, "createdOn"):
+            listed.extend(rows)
+        for rows in self._paced(_not_just_landed(api, listed, self.margin)):
+            yield Batch(list(self._get(api, rows.ids)))
 
     def sweep(self, api: Api, known: Collection[str]) -> Iterator[Presence]:
         """Order OPTIONS by id sets, which names the existing ids alone."""
@@ -148,8 +169,22 @@ class Brightpearl(Source):
                 ids = frozenset(map(str, asked.ids))
                 yield Presence(f"OPTIONS {path}", ids, there, reply.fetched_at)
 
+    def _paced(self, rows: Found) -> Iterator[Found]:
+        """Pieces to be landed at once: as many orders as come in some seconds.
+
+        A commit costs the same whatever it holds; what is fetched and not landed yet is lost with
+        the process. The time that landing takes counts as well, which only makes pieces smaller.
+        """
+        start, size = 0, min(FIRST_PIECE, self.batch_size)
+        while start < len(rows):
+            began = monotonic()
+            yield rows.piece(start, size)
+            start += size
+            fitting = int(size * SECONDS_PER_PIECE / max(monotonic() - began, 0.001))
+            size = min(max(fitting // IDS_PER_GET, 1) * IDS_PER_GET, self.batch_size)
+
     def _search(self, api: Api, column: str, since: datetime) -> Iterator[Found]:
-        """Rows whose stamp is not older than the bound, oldest first.
+        """Pages of rows whose stamp is not older than the bound, oldest first.
 
         The first page is asked for without an end, so that what is stamped in the future counts.
         Where there are more, they are asked for with a fixed end, so that what changes while they
@@ -161,7 +196,7 @@ class Brightpearl(Source):
         rows, announced = self._page(api, filters, column, 1)
         if len(rows) >= announced and _is_whole(api, rows, announced, column):
             api.least_requests += 1
-            yield from rows
+            yield rows
             return
         end = _end(api)
         window = filters | {column: f"{_text(since)}/{end}"}
@@ -174,7 +209,7 @@ class Brightpearl(Source):
         api: Api,
         filters: dict[str, str],
         column: str,
-        began: tuple[list[Found], int] | None = None,
+        began: tuple[Found, int] | None = None,
     ) -> Generator[Found, None, int]:
         """Every page of a search; in the end the number of results announced.
 
@@ -188,8 +223,8 @@ class Brightpearl(Source):
         listing = Listing(api, _named(column))
         if began is not None:
             rows, announced = began
-            listing.page(announced, [row.order_id for row in rows])
-            yield from rows
+            listing.page(announced, rows.ids)
+            yield rows
             first += len(rows)
         while True:
             rows, available = self._page(api, filters, column, first)
@@ -198,8 +233,8 @@ class Brightpearl(Source):
                 announced = available
                 continue
             announced = available
-            listing.page(available, [row.order_id for row in rows])
-            yield from rows
+            listing.page(available, rows.ids)
+            yield rows
             first += len(rows)
             if not rows or first > available:
                 if listing.is_to_be_read_again(SEARCH):
@@ -210,7 +245,7 @@ class Brightpearl(Source):
 
     def _page(
         self, api: Api, filters: dict[str, str], column: str, first: int
-    ) -> tuple[list[Found], int]:
+    ) -> tuple[Found, int]:
         """One page of a search and the number of results announced."""
         asked = filters | {"pageSize": str(ROWS_PER_SEARCH), "firstResult": str(first)}
         reply = api.get(SEARCH, asked, flaw=lambda reply: flaw_in(reply, first))
@@ -222,7 +257,7 @@ class Brightpearl(Source):
         sets = [id_set(piece) for piece in pieces(ids, IDS_PER_GET)]
         api.least_requests += len(sets)
         left_out = set(map(str, ids))
-        for reply in api.get_many([(ORDER + each, OPTIONAL) for each in sets]):
+        for reply in api.get_many([(ORDER + each, OPTIONAL) for each in sets], flaw=_split):
             for body in _read_orders(reply):
                 record = _record(body, reply)
                 left_out.discard(record.source_order_id or "")
@@ -244,10 +279,10 @@ class Brightpearl(Source):
         yield from (_record(body, reply) for body in _read_orders(reply))
 
 
-def _is_whole(api: Api, rows: Sequence[Found], announced: int, column: str) -> bool:
+def _is_whole(api: Api, rows: Found, announced: int, column: str) -> bool:
     """Whether a search of one page holds as many orders as it announces; counted if so."""
     listing = Listing(api, _named(column))
-    listing.page(announced, [row.order_id for row in rows])
+    listing.page(announced, rows.ids)
     return listing.listed >= announced and not listing.is_to_be_read_again(SEARCH)
 
 
@@ -272,43 +307,58 @@ def _present(api: Api) -> datetime:
     return api.first_server_time
 
 
-def _not_yet_landed(api: Api, found: Sequence[Found], settled: datetime) -> list[Found]:
+def _not_yet_landed(api: Api, found: Found, settled: int) -> Found:
     """The rows whose order is not in the lake with this very stamp: overlap costs no Order GET.
 
     A stamp at the moment `settled` or later says nothing: the next change may have the same one,
-    be it of the same second or because the stamp lies in the future.
+    be it of the same second or because the stamp lies in the future. So only orders stamped before
+    it are looked up. Those found to be missing are read again whatever their stamp.
     """
-    ids = [str(row.order_id) for row in found]
-    landed, missed = api.known.values(["$.updatedOn", "$.createdOn"], ids), api.known.missed(ids)
+    if not api.known.last_seq:
+        return found
+    is_new = bytearray(b"\1") * len(found)
+    for start in range(0, len(found), AT_ONCE):
+        stop = min(start + AT_ONCE, len(found))
+        asked = {str(found.ids[i]): i for i in range(start, stop) if found.stamps[i] < settled}
+        for each in api.known.observed(asked):
+            place = asked[each.source_order_id]
+            if not each.is_missed and _stamp_in(each.body) == found.stamps[place]:
+                is_new[place] = False
+    return found.only(is_new)
 
-    def is_new(row: Found) -> bool:
-        stamps = landed.get(str(row.order_id))
-        if stamps is None or row.stamp is None or str(row.order_id) in missed:
-            return True
-        return row.stamp >= settled or moment_or_none(stamps[0] or stamps[1]) != row.stamp
 
-    return [row for row in found if is_new(row)]
+def _stamp_in(body: str | None) -> int:
+    """The stamp of last change of a landed order; NO_STAMP where it has none."""
+    try:
+        order = msgspec.json.decode(body or "{}", type=StampedBody)
+    except msgspec.MsgspecError:  # not even an object: it is asked for again
+        return NO_STAMP
+    return stamp_of(order.updated or order.created)
 
 
-def _not_just_landed(api: Api, found: Sequence[Found], margin: timedelta) -> list[Found]:
+def _not_just_landed(api: Api, found: Found, margin: timedelta) -> Found:
     """The rows whose order was not landed within a day, well after its present stamp."""
-    landed = api.known.received_since(
-        datetime.now(UTC) - timedelta(days=1), [str(row.order_id) for row in found]
-    )
-
-    def is_new(row: Found) -> bool:
-        received = landed.get(str(row.order_id))
-        return received is None or row.stamp is None or row.stamp > received - margin
-
-    return [row for row in found if is_new(row)]
-
-
-def _record(body: msgspec.Raw, reply: Reply) -> Record:
-    return Record(_order_id(body), ORDER, bytes(body), reply.fetched_at)
+    day = datetime.now(UTC) - timedelta(days=1)
+    is_new = bytearray()
+    for start in range(0, len(found), AT_ONCE):
+        rows = found.piece(start, AT_ONCE)
+        landed = api.known.received_since(day, list(map(str, rows.ids)))
+        for order_id, stamp in zip(rows.ids, rows.stamps, strict=True):
+            received = landed.get(str(order_id))
+            is_new.append(received is None or stamp > micros(received - margin))
+    return found.only(is_new)
 
 
-def _order_id(body: msgspec.Raw) -> str | None:
+def _record(order: msgspec.Raw, reply: Reply) -> Record:
+    body = bytes(order)
+    return Record(_order_id(body), ORDER, body, reply.fetched_at)
+
+
+def _order_id(body: bytes) -> str | None:
     """The order's id; None where it has none, so that it is landed and quarantined."""
+    begins = _BEGINS_WITH_ID.match(body)
+    if begins is not None:  # as Brightpearl writes every order: it need not be read to its end
+        return begins[1].decode()
     try:
         order_id = msgspec.json.decode(body, type=OrderBody).id
     except msgspec.ValidationError:
@@ -317,19 +367,21 @@ def _order_id(body: msgspec.Raw) -> str | None:
     return str(order_id) if is_id and order_id != "" else None
 
 
+def _split(reply: Reply) -> None:
+    """Read an Order GET reply where it arrives: whether it is JSON is then known as well."""
+    with suppress(msgspec.ValidationError):  # _read_orders says what is wrong with it
+        reply.read(Orders)
+
+
 def _read_orders(reply: Reply) -> list[msgspec.Raw]:
     try:
-        return msgspec.json.decode(reply.body, type=Orders).response
+        return reply.read(Orders).response
     except msgspec.ValidationError as fault:
         raise ApiError(
             f"Order GET has no list of orders ({fault})",
             where=reply.url,
             remedy="compare the reply with Brightpearl's Order GET document",
         ) from fault
-
-
-def _moment(row: Found) -> datetime:
-    return row.stamp or datetime.max.replace(tzinfo=UTC)
 
 
 def _text(moment: datetime) -> str:

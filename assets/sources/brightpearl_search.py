@@ -8,12 +8,11 @@ Sources of the facts: Brightpearl's Order SEARCH document, and recorded replies.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from assets.sources.brightpearl_rows import NO_STAMP, Found, stamp_of
 from resources.api import Reply
 from resources.errors import ApiError
 
@@ -41,16 +40,8 @@ class Search(msgspec.Struct):
     response: Rows
 
 
-@dataclass(frozen=True)
-class Found:
-    """One row of a search: the order's id and the moment that counts as its last change."""
-
-    order_id: int
-    stamp: datetime | None
-
-
-def read_search(reply: Any, column: str, url: str) -> tuple[list[Found], int]:
-    """Search rows, read by the names of their columns, never by position.
+def read_search(reply: Any, column: str, url: str) -> tuple[Found, int]:
+    """Search rows, read by the names of their columns, never by position; the number announced.
 
     The stamp is updatedOn, or createdOn where an order was never changed. Where a reply has no such
     column (those of 2012 have seven), or a stamp is none, the order counts as changed.
@@ -60,8 +51,10 @@ def read_search(reply: Any, column: str, url: str) -> tuple[list[Found], int]:
         places = {each["name"]: place for place, each in enumerate(response["metaData"]["columns"])}
         rows, order_id = response["results"], places["orderId"]
         available = int(response["metaData"]["resultsAvailable"])
-        found = [Found(int(row[order_id]), _stamp(row, places)) for row in rows]
-    except (KeyError, TypeError, IndexError, ValueError) as fault:
+        has_stamps = {"createdOn", "updatedOn"} <= places.keys()
+        stamps = (_stamp(row, places) if has_stamps else NO_STAMP for row in rows)
+        found = Found((int(row[order_id]) for row in rows), stamps)
+    except (KeyError, TypeError, IndexError, ValueError, OverflowError) as fault:
         raise ApiError(
             f"the search by {column} has no readable results ({fault!r})",
             where=url,
@@ -89,16 +82,5 @@ def flaw_in(reply: Reply, first: int) -> str | None:
     return None
 
 
-def _stamp(row: Sequence[Any], places: Mapping[str, int]) -> datetime | None:
-    if not {"createdOn", "updatedOn"} <= places.keys():
-        return None
-    return moment_or_none(row[places["updatedOn"]] or row[places["createdOn"]])
-
-
-def moment_or_none(stamp: Any) -> datetime | None:
-    """A stamp as UTC; None where it is no moment, so that the order is asked for again."""
-    try:
-        moment = datetime.fromisoformat(stamp)
-    except (TypeError, ValueError):
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+def _stamp(row: Sequence[Any], places: Mapping[str, int]) -> int:
+    return stamp_of(row[places["updatedOn"]] or row[places["createdOn"]])

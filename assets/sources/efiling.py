@@ -59,8 +59,8 @@ class Efiling(Source):
     requests_per_minute: ClassVar[int] = 120
     ways: ClassVar[frozenset[str]] = frozenset({"changes", "history", "sweep"})
     batch_size: ClassVar[int] = 60
-    """Half a minute of lines at the default budget: that much at most is asked for again."""
-    """A request each: more would be lost when a load is cut short."""
+    """A request each, half a minute at the default budget. When a run is cut short, so many at
+    most are asked for again, and those under way."""
 
     def __init__(self) -> None:
         self._zones: dict[str, ZoneInfo] = {}
@@ -203,11 +203,9 @@ class Efiling(Source):
 
         `settled` is asked after the first reply; for it and for `begun` see `changed`.
         """
-        fresh = _unseen(orders, seen)
-        while piece := list(islice(fresh, self.batch_size)):
-            records = list(changed(api, piece, settled() if settled else None, begun))
-            if records:
-                yield Batch(records)
+        records = changed(api, _pieces(_unseen(orders, seen)), settled, begun)
+        while batch := list(islice(records, self.batch_size)):
+            yield Batch(batch)
 
 
 def created(first: date, last: date | None = None) -> dict[str, str]:
@@ -295,6 +293,12 @@ def spans(wanted: Sequence[date], days: Sequence[date]) -> list[tuple[date, date
                 continue
         found.append((day, day))
     return found
+
+
+def _pieces(orders: Iterator[Listed]) -> Iterator[list[Listed]]:
+    """As many orders as are compared at a time with what is landed: a page."""
+    while piece := list(islice(orders, PAGE)):
+        yield piece
 
 
 def _unseen(orders: Iterator[Listed], seen: set[str]) -> Iterator[Listed]:

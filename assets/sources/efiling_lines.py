@@ -7,7 +7,9 @@ Sources of the facts: eFiling's JSON API documents, introduction (errors) and Or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,10 +19,12 @@ import msgspec
 from assets.sources.base import Record
 from assets.sources.efiling_pages import ORDERS, Listed, Unreadable, array_in, items_in
 from resources.api import Api, NotJson, Reply, Unreachable
+from resources.errors import ApiError
 
 LOST_LINES = 3
 """Orders in a row whose lines cannot be had before the API is taken to be down."""
-
+AT_ONCE = 24
+"""Orders whose lines are asked for at a time. The API limits requests in a minute, not these."""
 
 _HOUR = timedelta(hours=1)
 
@@ -39,19 +43,68 @@ class Landed(msgspec.Struct):
     orderlines_state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An order that is to be landed, and what is landed of it."""
+
+    order: Listed
+    old: Landed | None
+
+    @property
+    def path(self) -> str:
+        """Where its lines are."""
+        return f"{ORDERS}/{self.order.order_id}/orderlines"
+
+    def record(self, reply: Reply | None) -> Record:
+        """It with the lines of a reply."""
+        body = _with_lines(self.order, reply, self.old)
+        return Record(self.order.order_id, ORDERS, body, self.order.fetched_at)
+
+
 def changed(
     api: Api,
-    orders: Sequence[Listed],
-    settled: datetime | None,
+    pieces: Iterable[Sequence[Listed]],
+    settled: Callable[[], datetime] | None,
     begun: Mapping[str, Any] | None = None,
 ) -> Iterator[Record]:
     """Those that differ from what is landed, or whose lines are not complete, with their lines.
 
     Lines may be edited again in the second in which they were read, and the order then looks the
-    same: where it was updated at the moment `settled` or later, its lines are read again. `begun`
-    is what a run that was cut short noted in the cursor: what was landed `after` that landing
-    sequence was read when it had `asked_at`, or later, so it is settled up to there.
+    same: where it was updated at the moment that `settled` tells, or later, its lines are read
+    again. `begun` is what a run that was cut short noted in the cursor: what was landed `after`
+    that landing sequence was read when it had `asked_at`, or later, so it is settled up to there.
+
+    In the order listed. The pieces are drawn from while lines are asked for, `2 * AT_ONCE` ahead.
     """
+    ahead: deque[Moved] = deque()
+
+    def paths() -> Iterator[str]:
+        for piece in pieces:
+            for moved in _moved(api, piece, settled() if settled else None, begun):
+                ahead.append(moved)
+                if moved.order.order_id is not None:
+                    api.least_requests += 1
+                    yield moved.path
+
+    for reply in _lines(api, paths()):
+        yield from _nameless(ahead)
+        yield ahead.popleft().record(reply)
+    yield from _nameless(ahead)
+
+
+def _nameless(ahead: deque[Moved]) -> Iterator[Record]:
+    """What is next in line and cannot be asked for its lines."""
+    while ahead and ahead[0].order.order_id is None:
+        yield ahead.popleft().record(None)
+
+
+def _moved(
+    api: Api,
+    orders: Sequence[Listed],
+    settled: datetime | None,
+    begun: Mapping[str, Any] | None,
+) -> list[Moved]:
+    """Those whose lines are to be asked for, and those without an id; see `changed`."""
     ids = [each.order_id for each in orders if each.order_id is not None]
     landed = {key: _read_landed(body) for key, body in api.known.bodies(ids).items()}
     missed = api.known.missed(ids)
@@ -67,14 +120,7 @@ def changed(
             return False
         return old.orderlines_state == "complete" and _is_as_landed(api, each, old)
 
-    moved = [each for each in orders if each.order_id is not None and not is_settled(each)]
-    for each in (one for one in orders if one.order_id is None):
-        yield Record(None, ORDERS, compose(each.body, b"null", "missing"), each.fetched_at)
-    api.least_requests += len(moved)
-    paths = [f"{ORDERS}/{each.order_id}/orderlines" for each in moved]
-    for each, reply in zip(moved, _lines(api, paths), strict=True):
-        body = _with_lines(each, reply, landed.get(each.order_id or ""))
-        yield Record(each.order_id, ORDERS, body, each.fetched_at)
+    return [Moved(each, landed.get(each.order_id or "")) for each in orders if not is_settled(each)]
 
 
 def _is_as_landed(api: Api, order: Listed, old: Landed) -> bool:
@@ -87,22 +133,47 @@ def _is_as_landed(api: Api, order: Listed, old: Landed) -> bool:
     return now is not None and bytes(now.order) == bytes(old.order)
 
 
-def _lines(api: Api, paths: Sequence[str]) -> Iterator[Reply | None]:
-    """The replies in order; None for lines that cannot be had though the API answers others."""
-    done, lost = 0, 0
-    while done < len(paths):
-        try:
-            asked = [(path, None) for path in paths[done:]]
-            for reply in api.get_many(asked, missing_ok=True):
-                if reply.status != 404:
-                    items_in(reply)
-                done, lost = done + 1, 0
-                yield reply
-        except (Unreachable, NotJson, Unreadable):
-            done, lost = done + 1, lost + 1
-            if lost == LOST_LINES:
-                raise
-            yield None
+def _lines(api: Api, paths: Iterable[str]) -> Iterator[Reply | None]:
+    """The replies in order; None for lines that cannot be had though the API answers others.
+
+    What failed right after another one is asked for once more, by itself: both may have met the
+    same trouble at the same moment.
+    """
+    asked: deque[str] = deque()
+    failed, lost = False, 0
+
+    def noted() -> Iterator[str]:
+        for path in paths:
+            asked.append(path)
+            yield path
+
+    for reply in _asked(api, noted()):
+        path, fault = asked.popleft(), _fault_in(reply)
+        failed_before, failed = failed, fault is not None
+        if fault is not None and failed_before:
+            (reply,) = _asked(api, [path])
+            fault = _fault_in(reply)
+        lost = 0 if fault is None else lost + 1
+        if fault is not None and lost == LOST_LINES:
+            raise fault
+        yield reply if isinstance(reply, Reply) and fault is None else None
+
+
+def _asked(api: Api, paths: Iterable[str]) -> Iterator[Reply | ApiError]:
+    requests = ((path, None) for path in paths)
+    return api.try_many(requests, at_once=AT_ONCE, lost=(Unreachable, NotJson), missing_ok=True)
+
+
+def _fault_in(reply: Reply | ApiError) -> ApiError | None:
+    """Why a reply is no list of lines; that there is none for the order is no fault."""
+    if isinstance(reply, ApiError):
+        return reply
+    try:
+        if reply.status != 404:
+            items_in(reply)
+    except (NotJson, Unreadable) as fault:
+        return fault
+    return None
 
 
 def _with_lines(order: Listed, reply: Reply | None, old: Landed | None) -> bytes:

@@ -7,9 +7,10 @@ Sources of the facts: eFiling's JSON API documents, introduction (errors), Order
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -64,30 +65,37 @@ def listing(api: Api, filters: Mapping[str, str]) -> Iterator[Listed]:
     Nothing tells the number of pages where a list is a bare array. The last one is empty, repeats
     the one before, is shorter than it, or has a number of orders that no full page would have. One
     that is empty or repeats is asked for once more: it could be a mistake, which nothing else would
-    show. A mistake made twice is found by the next listing of all orders.
+    show. A mistake made twice is found by the next listing of all orders. A page that must follow
+    is asked for while the one before it is worked on.
     """
     number = 1
     before: list[msgspec.Raw] = []
+    asked = _begin(api, filters, number)
     while True:
-        items, is_last, reply = _page(api, filters, number)
+        items, is_last, reply = _read_whole(asked())
         if not items or items == before:
-            items, is_last, reply = _page(api, filters, number)
+            items, is_last, reply = _read_whole(_begin(api, filters, number)())
         if items and items == before:
             return
         api.least_requests += bool(items) or number == 1
         api.listed = (api.listed or 0) + len(items)
+        is_last = is_last or len(items) < len(before)
+        if not is_last:
+            number, before = number + 1, items
+            asked = _begin(api, filters, number)
         yield from (_listed(item, reply) for item in items)
-        if is_last or len(items) < len(before):
+        if is_last:
             return
-        number, before = number + 1, items
 
 
-def _page(
-    api: Api, filters: Mapping[str, str], number: int
-) -> tuple[list[msgspec.Raw], bool, Reply]:
-    """The orders of a page, whether it is the last as far as it tells, and its reply."""
+def _begin(api: Api, filters: Mapping[str, str], number: int) -> Callable[[], Reply]:
+    """Ask for a page; the reply is to be called for."""
     asked = {**filters, "page[number]": str(number)}
-    reply = api.get(ORDERS, asked, flaw=lambda reply: _flaw(reply, number))
+    return api.begin_get(ORDERS, asked, flaw=partial(_flaw, number=number))
+
+
+def _read_whole(reply: Reply) -> tuple[list[msgspec.Raw], bool, Reply]:
+    """The orders of a page, whether it is the last as far as it tells, and its reply."""
     items, told = _read_page(reply)
     if told is None:
         return items, len(items) < PAGE and len(items) not in SMALLER_PAGES, reply

@@ -6,9 +6,18 @@ paging (the sources), what a run makes of a listing that stays short (`assets/pu
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Hashable
+from typing import TYPE_CHECKING
 
 from resources.api import Api, Incomplete
+from resources.arrays import numbers
+from resources.lazily import lazily
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+else:
+    pc = lazily("pyarrow.compute")
 
 
 class Listing:
@@ -25,24 +34,29 @@ class Listing:
         self._before = before
         self._announced: int | None = None
         self._ids: set[Hashable] = set()
+        self._numbers = array("q")
         self._nameless = 0
         self._is_second = False
 
     @property
     def listed(self) -> int:
         """Different orders listed."""
-        return self._before + len(self._ids) + self._nameless
+        return self._before + len(self._ids) + _different(self._numbers) + self._nameless
 
     def page(self, announced: int | None, ids: Collection[Hashable], *, nameless: int = 0) -> None:
         """Note a page: the number announced, None where it tells none, and what it listed.
 
-        `nameless` counts orders in it that have no id.
+        `nameless` counts orders in it that have no id. Ids that come as an array of numbers are
+        kept as such, eight bytes each: a listing may be of millions.
         """
         if announced is not None:
             self._announced = min(
                 announced, announced if self._announced is None else self._announced
             )
-        self._ids.update(ids)
+        if isinstance(ids, array):
+            self._numbers.extend(ids)
+        else:
+            self._ids.update(ids)
         self._nameless += nameless
 
     def is_to_be_read_again(self, where: str) -> bool:
@@ -71,3 +85,11 @@ class Listing:
         if self._announced is not None:
             self._api.announced = (self._api.announced or 0) + self._announced
             self._api.listed = (self._api.listed or 0) + self.listed
+
+
+def _different(ids: array[int]) -> int:
+    """How many different ones."""
+    if not ids:
+        return 0
+    found: int = pc.count_distinct(numbers(ids)).as_py()
+    return found

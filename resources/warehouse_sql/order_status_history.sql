@@ -2,12 +2,8 @@
 -- Here: what versions alone tell. A version's code began when the source says that the order was
 -- last changed, if that stamp moved and is not in the future; else when the version was received.
 -- No version begins before the one landed before it, or after a later one was received.
--- order_status_events.sql does the dimensions of which an order's events tell.
-CREATE OR REPLACE TEMP TABLE touched_versions AS
-SELECT *
-FROM orderloom.versions
-SEMI JOIN newest USING (order_key);
-
+-- order_status_events.sql does the dimensions of which an order's events tell. touched_versions has
+-- every version of the orders that are touched.
 CREATE OR REPLACE TEMP MACRO basis_of(created, updated, previous_updated, received, is_first, told)
 AS CASE
     WHEN updated <= received

@@ -1,7 +1,7 @@
 """Arrow columns out of Python values.
 
 Belongs here: building one column in one go. Does not belong here: which columns there are
-(`schemas/canonical.py`).
+(`schemas/lake.py`).
 
 What `pa.array` does as well, but in one copy, and without importing pandas for the question
 whether the values are a pandas object: a fifth of a second in every process that lands anything.
@@ -13,14 +13,17 @@ from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+from resources.lazily import lazily
 
-from schemas.fields import MOMENT
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazily("pyarrow")
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_CODES = {pa.int16(): "h", pa.int64(): "q", pa.uint64(): "Q"}
 
 
 def texts(values: Sequence[str | bytes | None]) -> pa.StringArray:
@@ -38,9 +41,13 @@ def texts(values: Sequence[str | bytes | None]) -> pa.StringArray:
     return found
 
 
-def numbers(values: Iterable[int], kind: pa.DataType = pa.int64()) -> pa.Array:  # noqa: B008
-    """Whole numbers, none of them missing. Raises OverflowError for one that does not fit."""
-    held = array(_CODES[kind], values)
+def numbers(values: Iterable[int], code: str = "q") -> pa.Array:
+    """Whole numbers, none of them missing. Raises OverflowError for one that does not fit.
+
+    `code` as in the array module: q for 64 bits with a sign, Q for 64 without, h for 16 with.
+    """
+    held = values if isinstance(values, array) and values.typecode == code else array(code, values)
+    kind = {"q": pa.int64(), "Q": pa.uint64(), "h": pa.int16()}[code]
     return pa.Array.from_buffers(kind, len(held), [None, pa.py_buffer(held)])
 
 
@@ -48,7 +55,7 @@ def moments(values: Sequence[datetime]) -> pa.Array:
     """Moments with a time zone, as UTC to the microsecond."""
     known = {value: (value - _BEGINNING) // _MICROSECOND for value in set(values)}
     held = array("q", map(known.__getitem__, values))
-    return pa.Array.from_buffers(MOMENT, len(held), [None, pa.py_buffer(held)])
+    return pa.Array.from_buffers(pa.timestamp("us", "UTC"), len(held), [None, pa.py_buffer(held)])
 
 
 def _joined(parts: Sequence[bytes], presence: pa.Buffer | None) -> pa.StringArray:
