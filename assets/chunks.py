@@ -7,11 +7,17 @@ them (`assets/mappers.py`, `assets/normalise.py`), single orders (`assets/known.
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import duckdb
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from resources.lake import AccountKey, Lake
+from resources.lazily import lazily
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+else:
+    duckdb = lazily("duckdb")
+    pa = lazily("pyarrow")
 
 MOST_RECORDS = 5000
 MOST_BYTES = 12_000_000

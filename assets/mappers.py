@@ -15,11 +15,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from assets.mapping import Mapped, Mapper
 from resources.accounts import Account
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SIDE_BY_SIDE = 2
 MOST_UNDER_WAY = SIDE_BY_SIDE + 1

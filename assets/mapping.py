@@ -10,13 +10,14 @@ The result is a pure function of the records, the mapping and the account's stat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from assets.mapped_columns import expression
 from resources.accounts import Account
 from resources.errors import OrderloomError
 from resources.lazily import lazily
@@ -26,63 +27,21 @@ from schemas.status import DIMENSIONS, status_codes
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+    import pyarrow.compute as pc
 else:
     duckdb = lazily("duckdb")
     pa = lazily("pyarrow")
+    pc = lazily("pyarrow.compute")
 
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+\.?\d*(?:[eE][+-]?\d+)?')
 _LONG_NUMBER = "[0-9][0-9.]{16}"
 """More digits than every double holds; only a body with such a run is looked through."""
 _MOST_DECIMALS = 8
+_TYPES: dict[str, dict[str, str]] = {}
+"""DuckDB's types of the lake tables' columns: the same for every mapper."""
 _SECTION = re.compile(r"^-- section: (\w+)$", re.MULTILINE)
 _TARGETS = ("orders", "order_rows", "order_parties")
 LAKE_TABLES = (*_TARGETS, "quarantine")
-_CHUNK_TABLES = ("landed", "parsed", "versions", "quarantined")
-
-_DEFAULTS: dict[str, dict[str, str]] = {
-    "orders": {
-        "order_type_basis": "'default'",
-        "is_deleted": "v.kind = 'absent'",
-        "deleted_detected_at": "CASE WHEN v.kind = 'absent' THEN v.fetched_at END",
-        "deletion_basis": "CASE WHEN v.kind = 'absent' THEN v.endpoint END",
-        "row_count": "COALESCE(c.row_count, 0)",
-        "amounts_basis": "'none'",
-        "totals_check": "'not_checkable'",
-        "rows_state": "'not_supplied'",
-        "content_hash": "v.content_hash",
-    }
-    | dict.fromkeys(DIMENSIONS, "'not_applicable'")
-    | {f"{name}_basis": "'default'" for name in DIMENSIONS},
-    "order_rows": {
-        "row_no": "0",
-        "row_kind": "'product'",
-        "is_deleted": "v.kind = 'absent'",
-        "amount_basis": "'none'",
-    },
-    "order_parties": {},
-}
-"""What a column holds where a source's mapping does not give it."""
-
-_ADDED: dict[str, dict[str, str]] = {
-    "orders": {
-        "events": "CASE v.kind WHEN 'absent' THEN [event_at('deleted', NULL, NULL, NULL)] "
-        "WHEN 'present' THEN [event_at('restored', NULL, NULL, NULL)] END",
-        "quality_flags": "CASE WHEN v.kind = 'suspected' THEN ['deletion_suspected'] END",
-    },
-}
-"""What is appended to a list whatever a source's mapping says: what sweeps have found out."""
-
-_OURS = {
-    "source_system": "getvariable('source_system')",
-    "source_account": "getvariable('source_account')",
-    "source_order_id": "v.source_order_id",
-    "landing_seq": "v.landing_seq",
-    "first_seen_at": "v.first_seen_at",
-    "last_seen_at": "v.fetched_at",
-    "run_id": "v.run_id",
-    "schema_version": str(SCHEMA_VERSION),
-}
-"""Columns that no mapping gives: they say where the version comes from."""
 
 
 class MappingError(OrderloomError):
@@ -106,8 +65,12 @@ class Mapped:
 
 @cache
 def sections(source: str) -> dict[str, str]:
-    """The named SELECTs of `assets/sources/NAME.sql`, in their order."""
-    text = files("assets.sources").joinpath(f"{source}.sql").read_text(encoding="utf-8")
+    """The named SELECTs of `assets/sources/NAME.sql`, in their order.
+
+    A long mapping has its second half, rows and parties, in NAME_rows.sql.
+    """
+    halves = [files("assets.sources").joinpath(f"{source}{half}.sql") for half in ("", "_rows")]
+    text = "\n".join(each.read_text(encoding="utf-8") for each in halves if each.is_file())
     return split_sections(text, source)
 
 
@@ -131,9 +94,9 @@ class Mapper:
     def __init__(self, account: Account, mapping: Mapping[str, str] | None = None) -> None:
         self._account = account
         self._sections = mapping if mapping is not None else sections(account.source)
-        self.connection = duckdb.connect()
+        self._given: dict[str, set[str]] = {}
+        self.connection = duckdb.connect(config={"threads": 1})
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute("SET threads TO 2")
         macros = files("assets.sources").joinpath("macros.sql").read_text(encoding="utf-8")
         self.connection.execute(macros)
         self._set_variables()
@@ -151,10 +114,10 @@ class Mapper:
         looked for by halves and held in quarantine; the others are mapped.
         """
         try:
-            self._take(landed)
+            is_whole = self._take(landed)
             for name, select in self._sections.items():
                 self._create(f"mapped_{name}" if name in _TARGETS else name, select)
-            return self._finished(_NAMELESS)
+            return self._finished(None if is_whole else _NAMELESS)
         except Unmappable as fault:
             if landed.num_rows == 1:
                 return self._held(landed, str(fault))
@@ -165,14 +128,22 @@ class Mapper:
     def _held(self, landed: pa.Table, reason: str) -> Mapped:
         """The one record in quarantine, and nothing else."""
         self._take(landed)
-        return self._finished(f"SELECT version_id, {_unmappable(reason)} AS f FROM versions")
+        self._quarantine([f"SELECT version_id, {_unmappable(reason)} AS f FROM versions"])
+        nothing = {table: LAKE[table].empty_table() for table in _TARGETS}
+        return Mapped(nothing | {"quarantine": self._quarantined()})
 
-    def _finished(self, unread: str) -> Mapped:
+    def _finished(self, unread: str | None) -> Mapped:
         """What the sections made, and the quarantine; `unread` selects what none of them read."""
-        self._quarantine(unread)
-        tables = {table: self._finish(table) for table in _TARGETS}
-        tables["quarantine"] = self._arrow("quarantine", "SELECT * FROM quarantined")
-        return Mapped(tables)
+        if not self._given:
+            self._given = {table: self._columns(f"mapped_{table}") for table in _TARGETS}
+        faults = self._fault_queries()
+        if unread is None and not any(map(self._finds_any, faults)):
+            quarantine, faultless = LAKE["quarantine"].empty_table(), ""
+        else:
+            self._quarantine([*faults, unread or _NO_FAULTS])
+            quarantine, faultless = self._quarantined(), _LOADED
+        tables = {table: self._finish(table, faultless) for table in _TARGETS}
+        return Mapped(tables | {"quarantine": quarantine})
 
     def _set_variables(self) -> None:
         settings = self._account.settings
@@ -190,31 +161,37 @@ class Mapper:
             [codes],
         )
 
-    def _take(self, landed: pa.Table) -> None:
-        for name in (*_CHUNK_TABLES, *self._sections, *(f"mapped_{t}" for t in _TARGETS)):
-            self.connection.execute(f'DROP TABLE IF EXISTS "{name}"')
+    def _take(self, landed: pa.Table) -> bool:
+        """Make the records known as `versions`, and those with an id and JSON as `landed`.
+
+        Returns whether these are all of them.
+        """
+        landed = _in_order(landed)
         self.connection.register("incoming", landed)
-        self.connection.execute(
-            "CREATE TEMP TABLE versions AS SELECT *, order_key || '@' || landing_seq AS version_id "
-            "FROM incoming ORDER BY landing_seq"
+        readable = self._read(
+            "SELECT source_order_id IS NOT NULL AND json_valid(body) FROM incoming"
         )
-        self.connection.unregister("incoming")
-        self.connection.execute(
-            "CREATE TEMP TABLE landed AS SELECT order_key, source_order_id, version_id, "
-            "landing_seq, kind, body, content_hash, fetched_at FROM versions "
-            "WHERE source_order_id IS NOT NULL AND json_valid(body)"
-        )
-        long = self.connection.execute(
-            "SELECT version_id, body FROM landed WHERE regexp_matches(body, ?)", [_LONG_NUMBER]
-        ).fetchall()
-        for version_id, body in long:
-            self.connection.execute(
-                "UPDATE landed SET body = ? WHERE version_id = ?", [exact_numbers(body), version_id]
-            )
+        self._run(f"CREATE OR REPLACE TEMP TABLE versions AS {_VERSIONS}")
+        is_whole = bool(pc.all(readable, min_count=0).as_py())
+        if not is_whole:
+            landed = landed.filter(readable)
+        self.connection.register("readable", with_exact_numbers(landed))
+        self._run(f"CREATE OR REPLACE TEMP VIEW landed AS {_LANDED}")
+        return is_whole
+
+    def _run(self, sql: str) -> None:
+        self.connection.execute(sql)
+
+    def _read(self, sql: str) -> pa.ChunkedArray:
+        """The one column of an answer."""
+        return self.connection.execute(sql).to_arrow_table().column(0)
+
+    def _finds_any(self, sql: str) -> bool:
+        return bool(self.connection.execute(f"SELECT 1 FROM ({sql}) LIMIT 1").fetchall())
 
     def _create(self, name: str, select: str) -> None:
         try:
-            self.connection.execute(f'CREATE TEMP TABLE "{name}" AS {select}')
+            self._run(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {select}')
         except _of_the_data() as fault:
             raise Unmappable(_without_values(fault)) from None
         except duckdb.Error as fault:
@@ -230,33 +207,42 @@ class Mapper:
         ).fetchall()
         return {name for (name,) in found}
 
-    def _quarantine(self, unread: str) -> None:
-        """Collect every fault; a version with a held one is kept out of the canonical tables."""
-        faults = " UNION ALL ".join(
-            f"SELECT version_id, unnest(faults) AS f FROM mapped_{table}"
+    def _fault_queries(self) -> list[str]:
+        """What selects the faults: those that sections tell, and what no source may send twice."""
+        found = [
+            f"SELECT version_id, unnest(faults) AS f FROM mapped_{table} WHERE len(faults) > 0"
             for table in _TARGETS
-            if "faults" in self._columns(f"mapped_{table}")
-        )
-        given = self._columns("mapped_order_rows")
-        if given:
-            unread += f" UNION ALL {_ROW_TWICE}"
-        if "options" in given:
-            unread += f" UNION ALL {_OPTION_TWICE}"
-        self.connection.execute(
-            "CREATE TEMP TABLE quarantined AS "
+            if "faults" in self._given[table]
+        ]
+        if self._given["order_rows"]:
+            found.append(_ROW_TWICE)
+        if "options" in self._given["order_rows"]:
+            found.append(_OPTION_TWICE)
+        return found
+
+    def _quarantine(self, faults: Sequence[str]) -> None:
+        """Collect every fault; a version with a held one is kept out of the canonical tables."""
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE quarantined AS "
             "SELECT getvariable('source_system') AS source_system, "
             "getvariable('source_account') AS source_account, v.order_key, v.source_order_id, "
             "v.version_id, v.landing_seq, q.f.field AS field, q.f.reason AS reason, "
             "q.f.value AS value, q.f.is_held AS is_held, v.fetched_at, v.run_id, "
             f"CAST({SCHEMA_VERSION} AS SMALLINT) AS schema_version "
-            f"FROM ({faults or _NO_FAULTS} UNION ALL {unread}) AS q "
-            "JOIN versions AS v ON v.version_id = q.version_id ORDER BY v.landing_seq, field"
+            f"FROM ({' UNION ALL '.join(faults)}) AS q "
+            "JOIN versions AS v ON v.version_id = q.version_id "
+            "ORDER BY v.landing_seq, field, reason, value"
         )
 
-    def _finish(self, table: str) -> pa.Table:
-        """The mapped columns in the canonical order and types, ours and the defaults added."""
-        mapped = f"mapped_{table}"
-        given = self._columns(mapped)
+    def _quarantined(self) -> pa.Table:
+        return self._arrow("quarantine", "SELECT * FROM quarantined")
+
+    def _finish(self, table: str, faultless: str) -> pa.Table:
+        """The mapped columns in the canonical order and types, ours and the defaults added.
+
+        `faultless` is the condition that leaves out what is held in quarantine, where any is.
+        """
+        given = self._given[table]
         if not given:
             return LAKE[table].empty_table()
         unknown = given - set(LAKE[table].names) - {"faults"}
@@ -267,28 +253,30 @@ class Mapper:
                 remedy="use the column names of schemas/canonical.py",
             )
         columns = ", ".join(
-            f'CAST({_expression(table, name, given)} AS {kind}) AS "{name}"'
+            f'CAST({expression(table, name, given)} AS {kind}) AS "{name}"'
             for name, kind in self._types(table).items()
         )
         counts = ""
         if table == "orders":
             rows = self._row_counts()
             counts = f"LEFT JOIN ({rows}) AS c ON c.version_id = m.version_id"
-        return self._arrow(
-            table,
-            f"SELECT {columns} FROM {mapped} AS m "
-            f"JOIN versions AS v ON v.version_id = m.version_id {counts} "
-            "WHERE m.version_id NOT IN (SELECT version_id FROM quarantined WHERE is_held) "
-            "ORDER BY v.landing_seq",
+        return _in_order(
+            self._arrow(
+                table,
+                f"SELECT {columns} FROM mapped_{table} AS m "
+                f"JOIN versions AS v ON v.version_id = m.version_id {counts} {faultless}",
+            )
         )
 
     def _types(self, table: str) -> dict[str, str]:
         """DuckDB's types of a lake table's columns, in their order."""
-        empty = self.connection.from_arrow(LAKE[table].empty_table())
-        return dict(zip(empty.columns, map(str, empty.types), strict=True))
+        if table not in _TYPES:
+            empty = self.connection.from_arrow(LAKE[table].empty_table())
+            _TYPES[table] = dict(zip(empty.columns, map(str, empty.types), strict=True))
+        return _TYPES[table]
 
     def _row_counts(self) -> str:
-        if not self._columns("mapped_order_rows"):
+        if not self._given["order_rows"]:
             return "SELECT CAST(NULL AS VARCHAR) AS version_id, 0 AS row_count"
         return "SELECT version_id, COUNT(*) AS row_count FROM mapped_order_rows GROUP BY version_id"
 
@@ -301,6 +289,26 @@ class Mapper:
             if not field.nullable and found[field.name].null_count:
                 raise Unmappable(f"{table}.{field.name} is empty")
         return found.cast(LAKE[table])
+
+
+def _in_order(records: pa.Table) -> pa.Table:
+    """Records by landing sequence; those of one version stay in the order that they have."""
+    landed = records["landing_seq"].combine_chunks()
+    if pc.all(pc.less_equal(landed[:-1], landed[1:]), min_count=0).as_py():
+        return records
+    return records.sort_by("landing_seq")
+
+
+def with_exact_numbers(landed: pa.Table) -> pa.Table:
+    """Raw records, every body as `exact_numbers` leaves it."""
+    long = pc.match_substring_regex(landed["body"], _LONG_NUMBER)
+    if not pc.any(long, min_count=0).as_py():
+        return landed
+    exact = [exact_numbers(body.as_py()) for body in landed["body"].filter(long)]
+    bodies = pc.replace_with_mask(
+        landed["body"].combine_chunks(), long.combine_chunks(), pa.array(exact, pa.string())
+    )
+    return landed.set_column(landed.schema.get_field_index("body"), "body", bodies)
 
 
 def exact_numbers(body: str) -> str:
@@ -343,28 +351,21 @@ _ROW_TWICE = (
 _OPTION_TWICE = (  # readers of a MAP refuse it
     "SELECT version_id, fault('options', 'a name occurs twice', NULL, TRUE) AS f "
     "FROM mapped_order_rows "
-    "WHERE len(map_keys(options)) <> len(list_distinct(map_keys(options)))"
+    "WHERE cardinality(options) > 1 "
+    "AND len(map_keys(options)) <> len(list_distinct(map_keys(options)))"
 )
+_VERSIONS = "SELECT * EXCLUDE (body), order_key || '@' || landing_seq AS version_id FROM incoming"
+_LANDED = (
+    "SELECT order_key, source_order_id, order_key || '@' || landing_seq AS version_id, "
+    "landing_seq, kind, body, content_hash, fetched_at FROM readable"
+)
+_LOADED = "WHERE m.version_id NOT IN (SELECT version_id FROM quarantined WHERE is_held)"
 _NAMELESS = (
     "SELECT version_id, CASE WHEN source_order_id IS NULL "
     "THEN fault('id', 'required, but absent', NULL, TRUE) "
     "ELSE fault('body', 'not JSON', NULL, TRUE) END AS f "
-    "FROM versions WHERE source_order_id IS NULL OR NOT json_valid(body)"
+    "FROM versions WHERE landing_seq NOT IN (SELECT landing_seq FROM landed)"
 )
-
-
-def _expression(table: str, name: str, given: set[str]) -> str:
-    """Where a canonical column comes from: us, the mapping, a default, or nowhere."""
-    if name in _OURS:
-        return _OURS[name]
-    default = _DEFAULTS[table].get(name)
-    if added := _ADDED.get(table, {}).get(name):
-        own = f'm."{name}"'
-        both = f"CASE WHEN {added} IS NULL THEN {own} ELSE list_concat({own}, {added}) END"
-        return both if name in given else added
-    if name in given:
-        return f'COALESCE(m."{name}", {default})' if default else f'm."{name}"'
-    return default or "NULL"
 
 
 def code_map(account: Account) -> dict[str, dict[str, str | None]]:

@@ -26,22 +26,35 @@ SELECT
     body -> '$.orderlines' AS lines
 FROM landed
 
--- section: stamps
--- Grain: one order; its stamps as texts that a moment can be read from.
+-- section: readings
+-- Grain: one order; every text that is more than a text, read once.
 SELECT
-    version_id,
-    regexp_replace(reference_of(o.created_at), digits, written) AS created,
-    regexp_replace(reference_of(o.updated_at), digits, written) AS updated,
-    regexp_replace(reference_of(o.invoiced_at), digits, written) AS invoiced,
-    regexp_replace(NULLIF(reference_of(o.cancelled_at), 'false'), digits, written) AS cancelled
+    *,
+    stamps[1] AS created,
+    stamps[2] AS updated,
+    stamps[3] AS invoiced,
+    stamps[4] AS cancelled
 FROM (
     SELECT
-        version_id,
-        o,
-        '^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\.0)?$' AS digits,
-        '\1-\2-\3 \4:\5:\6' AS written
+        *,
+        stamps_of(
+            list_transform(
+                [
+                    reference_of(o.created_at), reference_of(o.updated_at),
+                    reference_of(o.invoiced_at), NULLIF(reference_of(o.cancelled_at), 'false')
+                ],
+                lambda x: regexp_replace(
+                    x,
+                    '^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\.0)?$',
+                    '\1-\2-\3 \4:\5:\6'
+                )
+            )
+        ) AS stamps,
+        entry_of('order_status', o.status) AS status_entry,
+        money_of(o.net) AS net,
+        money_of(o.gross) AS gross
     FROM parsed
-) AS read
+) AS texts
 
 -- section: row_parts
 -- Grain: one order line.
@@ -49,51 +62,60 @@ SELECT
     *,
     boolean_of(r.product.is_service) AS is_service,
     boolean_of(r.product.is_incorporation) AS is_incorporation,
-    money_of(CAST(money_of(r.price) * money_of(r.quantity) AS VARCHAR)) AS row_net,
-    LEFT(row_hash(r), 12)
+    boolean_of(r.product.taxable) AS is_taxable,
+    money_of(CAST(unit_price * quantity AS VARCHAR)) AS row_net,
+    LEFT(made_hash, 12)
     || '~'
-    || row_number() OVER (PARTITION BY version_id, row_hash(r) ORDER BY place) AS made_id
+    || row_number() OVER (PARTITION BY version_id, made_hash ORDER BY place) AS made_id
 FROM (
     SELECT
-        order_key,
-        version_id,
-        source_order_id,
-        place,
-        item,
-        json_transform(
-            item,
-            '{
-                "order_id": "VARCHAR",
-                "description": "VARCHAR",
-                "quantity": "VARCHAR",
-                "price": "VARCHAR",
-                "tax": "VARCHAR",
-                "product": {
-                    "name": "VARCHAR",
-                    "is_service": "VARCHAR",
-                    "is_incorporation": "VARCHAR",
-                    "taxable": "VARCHAR"
-                },
-                "package": {"name": "VARCHAR"},
-                "incorporation": {"incorporation_id": "VARCHAR", "company_name": "VARCHAR"},
-                "officer": {
-                    "company_name": "VARCHAR",
-                    "first_name": "VARCHAR",
-                    "last_name": "VARCHAR"
-                }
-            }'
-        ) AS r
+        *,
+        money_of(r.price) AS unit_price,
+        money_of(r.quantity) AS quantity,
+        money_of(r.tax) AS row_tax,
+        row_hash(r) AS made_hash
     FROM (
         SELECT
             order_key,
             version_id,
             source_order_id,
-            unnest(items_of(lines)) AS item,
-            generate_subscripts(items_of(lines), 1) AS place
-        FROM parsed
-        WHERE json_type(lines) = 'ARRAY'
-    ) AS unnested
-) AS transformed
+            place,
+            item,
+            json_transform(
+                item,
+                '{
+                    "order_id": "VARCHAR",
+                    "description": "VARCHAR",
+                    "quantity": "VARCHAR",
+                    "price": "VARCHAR",
+                    "tax": "VARCHAR",
+                    "product": {
+                        "name": "VARCHAR",
+                        "is_service": "VARCHAR",
+                        "is_incorporation": "VARCHAR",
+                        "taxable": "VARCHAR"
+                    },
+                    "package": {"name": "VARCHAR"},
+                    "incorporation": {"incorporation_id": "VARCHAR", "company_name": "VARCHAR"},
+                    "officer": {
+                        "company_name": "VARCHAR",
+                        "first_name": "VARCHAR",
+                        "last_name": "VARCHAR"
+                    }
+                }'
+            ) AS r
+        FROM (
+            SELECT
+                order_key,
+                version_id,
+                source_order_id,
+                unnest(items_of(lines)) AS item,
+                generate_subscripts(items_of(lines), 1) AS place
+            FROM parsed
+            WHERE json_type(lines) = 'ARRAY'
+        ) AS unnested
+    ) AS transformed
+) AS read
 
 -- section: orders
 -- Grain: one order.
@@ -102,41 +124,41 @@ SELECT
     p.version_id,
     text_of(o.description) AS description,
     'service_order' AS order_type,
-    moment_of(created) AS placed_at,
-    offset_of(created) AS placed_offset_min,
-    basis_of(created) AS placed_tz_basis,
-    day_of(moment_of(created)) AS placed_on,
-    moment_of(created) AS created_at,
-    offset_of(created) AS created_offset_min,
-    basis_of(created) AS created_tz_basis,
-    moment_of(updated) AS updated_at,
-    offset_of(updated) AS updated_offset_min,
-    basis_of(updated) AS updated_tz_basis,
-    moment_of(cancelled) AS cancelled_at,
-    offset_of(cancelled) AS cancelled_offset_min,
-    basis_of(cancelled) AS cancelled_tz_basis,
-    day_of(moment_of(cancelled)) AS cancelled_on,
+    created.moment AS placed_at,
+    created.offset_min AS placed_offset_min,
+    created.basis AS placed_tz_basis,
+    day_of(created.moment) AS placed_on,
+    created.moment AS created_at,
+    created.offset_min AS created_offset_min,
+    created.basis AS created_tz_basis,
+    updated.moment AS updated_at,
+    updated.offset_min AS updated_offset_min,
+    updated.basis AS updated_tz_basis,
+    cancelled.moment AS cancelled_at,
+    cancelled.offset_min AS cancelled_offset_min,
+    cancelled.basis AS cancelled_tz_basis,
+    day_of(cancelled.moment) AS cancelled_on,
     getvariable('currency') AS currency,
-    money_of(o.net) AS net_amount,
-    money_of(o.gross) - money_of(o.net) AS tax_amount,
-    money_of(o.gross) AS gross_amount,
+    net AS net_amount,
+    gross - net AS tax_amount,
+    gross AS gross_amount,
     CASE
-        WHEN money_of(o.gross) - money_of(o.net) IS NOT NULL THEN 'derived_tax'
-        WHEN money_of(o.gross) IS NOT NULL THEN 'gross_only'
-        WHEN money_of(o.net) IS NOT NULL THEN 'as_received'
+        WHEN gross - net IS NOT NULL THEN 'derived_tax'
+        WHEN gross IS NOT NULL THEN 'gross_only'
+        WHEN net IS NOT NULL THEN 'as_received'
         ELSE 'none'
     END AS amounts_basis,
     CASE
         WHEN lines_state = 'complete'
         THEN worse_check(
-            totals_check_of(money_of(o.net), s.rows_net, s.row_count),
-            totals_check_of(money_of(o.gross) - money_of(o.net), s.rows_tax, s.row_count)
+            totals_check_of(net, s.rows_net, s.row_count),
+            totals_check_of(gross - net, s.rows_tax, s.row_count)
         )
         ELSE 'not_checkable'
     END AS totals_check,
-    CASE WHEN cancelled IS NOT NULL THEN 'cancelled' ELSE code_of('order_status', o.status) END
+    CASE WHEN cancelled.text IS NOT NULL THEN 'cancelled' ELSE code_of(status_entry) END
         AS order_status,
-    CASE WHEN cancelled IS NOT NULL THEN 'derived' ELSE code_basis_of('order_status', o.status) END
+    CASE WHEN cancelled.text IS NOT NULL THEN 'derived' ELSE code_basis_of(status_entry) END
         AS order_status_basis,
     text_of(o.status) AS source_status_code,
     'unknown' AS payment_status,
@@ -147,45 +169,47 @@ SELECT
     'not_applicable' AS fulfilment_method,
     invoices_of(NULL, invoiced) AS invoices,
     present([
-        event_of('created', created, NULL, NULL),
-        event_of('invoiced', invoiced, NULL, NULL),
-        event_of('cancelled', cancelled, 'order_status', NULL, canonical := 'cancelled')
+        stamped_event('created', created, NULL, NULL),
+        stamped_event('invoiced', invoiced, NULL, NULL),
+        stamped_event('cancelled', cancelled, 'order_status', NULL, canonical := 'cancelled')
     ]) AS events,
     to_json({'mlc_status': text_of(o.mlc_status)}) AS source_fields,
     present([
         CASE
-            WHEN is_repeated_hour(created)
-                OR is_repeated_hour(updated)
-                OR is_repeated_hour(invoiced)
-                OR is_repeated_hour(cancelled)
+            WHEN created.is_repeated
+                OR updated.is_repeated
+                OR invoiced.is_repeated
+                OR cancelled.is_repeated
             THEN 'repeated_hour'
         END,
-        CASE WHEN cancelled IS NULL THEN unmapped('order_status', text_of(o.status)) END
+        CASE
+            WHEN cancelled.text IS NULL
+            THEN unmapped('order_status', text_of(o.status), status_entry)
+        END
     ]) AS quality_flags,
     lines_state AS rows_state,
     present([
         absent('created_at', o.created_at),
-        unread('created_at', o.created_at, moment_of(created), 'not a YmdHis moment', TRUE),
-        unread('updated_at', o.updated_at, moment_of(updated), 'not a YmdHis moment', FALSE),
-        unread('invoiced_at', o.invoiced_at, moment_of(invoiced), 'not a YmdHis moment', FALSE),
-        unread('cancelled_at', o.cancelled_at, moment_of(cancelled), 'not a YmdHis moment', FALSE),
+        unread('created_at', o.created_at, created.moment, 'not a YmdHis moment', TRUE),
+        unread('updated_at', o.updated_at, updated.moment, 'not a YmdHis moment', FALSE),
+        unread('invoiced_at', o.invoiced_at, invoiced.moment, 'not a YmdHis moment', FALSE),
+        unread('cancelled_at', o.cancelled_at, cancelled.moment, 'not a YmdHis moment', FALSE),
         lacking('net', o.net),
         lacking('gross', o.gross),
-        unread_money('net', o.net),
-        unread_money('gross', o.gross),
+        unread_money('net', o.net, net),
+        unread_money('gross', o.gross, gross),
         CASE
             WHEN lines_state <> 'missing' AND json_type(lines) <> 'ARRAY'
             THEN fault('orderlines', 'not an array', NULL, TRUE)
         END
     ]) AS faults
-FROM parsed AS p
-JOIN stamps AS t ON t.version_id = p.version_id
+FROM readings AS p
 LEFT JOIN (
     SELECT
         version_id,
         COUNT(*) AS row_count,
         CASE WHEN COUNT(row_net) = COUNT(*) THEN SUM(row_net) END AS rows_net,
-        CASE WHEN COUNT(money_of(r.tax)) = COUNT(*) THEN SUM(money_of(r.tax)) END AS rows_tax,
+        CASE WHEN COUNT(row_tax) = COUNT(*) THEN SUM(row_tax) END AS rows_tax,
         bool_and(COALESCE(is_service OR is_incorporation, FALSE)) AS nothing_to_ship
     FROM row_parts
     GROUP BY version_id
@@ -207,11 +231,11 @@ SELECT
     END AS row_kind,
     text_of(r.product.name) AS product_name,
     text_of(r.description) AS description,
-    money_of(r.quantity) AS quantity,
-    money_of(r.price) AS unit_price,
+    quantity,
+    unit_price,
     row_net AS net_amount,
-    money_of(r.tax) AS tax_amount,
-    boolean_of(r.product.taxable) AS is_taxable,
+    row_tax AS tax_amount,
+    is_taxable,
     getvariable('currency') AS currency,
     to_json({
         'package_name': text_of(r.package.name),
@@ -220,7 +244,7 @@ SELECT
     }) AS source_fields,
     CASE
         WHEN row_net IS NULL THEN 'none'
-        WHEN money_of(r.quantity) = 1 THEN 'unambiguous'
+        WHEN quantity = 1 THEN 'unambiguous'
         ELSE 'assumed_unit'
     END AS amount_basis,
     row_hash(item) AS content_hash,
@@ -239,11 +263,11 @@ SELECT
                 WHEN text_of(r.order_id) <> source_order_id
                 THEN fault('orderlines[].order_id', 'not the order asked for', r.order_id, TRUE)
             END,
-            unread_money('orderlines[].quantity', r.quantity),
-            unread_money('orderlines[].price', r.price),
-            unread_money('orderlines[].tax', r.tax),
+            unread_money('orderlines[].quantity', r.quantity, quantity),
+            unread_money('orderlines[].price', r.price, unit_price),
+            unread_money('orderlines[].tax', r.tax, row_tax),
             CASE
-                WHEN row_net IS NULL AND money_of(r.quantity) * money_of(r.price) IS NOT NULL
+                WHEN row_net IS NULL AND quantity * unit_price IS NOT NULL
                 THEN fault(
                     'orderlines[].price',
                     'times quantity is not an amount of at most 4 decimals',
@@ -251,12 +275,19 @@ SELECT
                     FALSE
                 )
             END,
-            unread_boolean('orderlines[].product.is_service', r.product.is_service),
-            unread_boolean('orderlines[].product.is_incorporation', r.product.is_incorporation),
-            unread_boolean('orderlines[].product.taxable', r.product.taxable)
+            unread_boolean('orderlines[].product.is_service', r.product.is_service, is_service),
+            unread_boolean(
+                'orderlines[].product.is_incorporation',
+                r.product.is_incorporation,
+                is_incorporation
+            ),
+            unread_boolean('orderlines[].product.taxable', r.product.taxable, is_taxable)
         ])
     ) AS faults
 FROM row_parts
+ORDER BY
+    version_id,
+    place
 
 -- section: order_parties
 -- Grain: the officer that an order line is for.

@@ -90,6 +90,28 @@ SELECT
     ) AS w
 FROM parsed
 
+-- section: readings
+-- Grain: one review registration; every text that is more than a text, read once.
+SELECT
+    *,
+    stamps[1] AS created,
+    stamps[2] AS sent,
+    stamps[3] AS reminded
+FROM (
+    SELECT
+        p.*,
+        w,
+        stamps_of([i.created_at, i.send_at, i.send_reminder_at]) AS stamps,
+        boolean_of(i.is_sent) AS is_sent,
+        boolean_of(i.is_reminder_sent) AS is_reminder_sent,
+        boolean_of(success) AS is_taken,
+        whole_of(i.order_id) AS number,
+        integer_of(w.delay.amount) AS delay_amount,
+        integer_of(w.reminder.amount) AS reminder_amount
+    FROM parsed AS p
+    JOIN invitation_parts AS v ON v.version_id = p.version_id
+) AS texts
+
 -- section: orders
 -- Grain: one review registration: never revenue, and without any status but the invitation's.
 SELECT
@@ -101,29 +123,29 @@ SELECT
         THEN r.external_id
     END AS parent_order_key,
     'review_registration' AS order_type,
-    moment_of(i.created_at) AS created_at,
-    offset_of(i.created_at) AS created_offset_min,
-    basis_of(i.created_at) AS created_tz_basis,
+    created.moment AS created_at,
+    created.offset_min AS created_offset_min,
+    created.basis AS created_tz_basis,
     CASE
-        WHEN is_invitation AND boolean_of(i.is_reminder_sent) THEN 'reminder_sent'
-        WHEN is_invitation AND boolean_of(i.is_sent) THEN 'sent'
-        WHEN is_invitation AND NOT boolean_of(i.is_sent) THEN 'scheduled'
+        WHEN is_invitation AND is_reminder_sent THEN 'reminder_sent'
+        WHEN is_invitation AND is_sent THEN 'sent'
+        WHEN is_invitation AND NOT is_sent THEN 'scheduled'
         WHEN is_invitation THEN 'unknown'
         WHEN COALESCE(json_type(r.invitation), 'NULL') = 'NULL' THEN 'none'
-        WHEN boolean_of(success) THEN 'scheduled'
+        WHEN is_taken THEN 'scheduled'
         ELSE 'unknown'
     END AS invitation_status,
     CASE
-        WHEN is_invitation AND (boolean_of(i.is_reminder_sent) OR boolean_of(i.is_sent))
+        WHEN is_invitation AND (is_reminder_sent OR is_sent)
         THEN 'source'
-        WHEN is_invitation AND NOT boolean_of(i.is_sent) THEN 'derived'
+        WHEN is_invitation AND NOT is_sent THEN 'derived'
         WHEN NOT is_invitation
-            AND (COALESCE(json_type(r.invitation), 'NULL') = 'NULL' OR boolean_of(success))
+            AND (COALESCE(json_type(r.invitation), 'NULL') = 'NULL' OR is_taken)
         THEN 'derived'
         ELSE 'default'
     END AS invitation_status_basis,
     CASE
-        WHEN is_invitation AND boolean_of(i.is_reminder_sent) THEN 'is_reminder_sent=true'
+        WHEN is_invitation AND is_reminder_sent THEN 'is_reminder_sent=true'
         WHEN is_invitation THEN 'is_sent=' || i.is_sent
         ELSE 'success=' || success
     END AS source_invitation_status_code,
@@ -137,28 +159,28 @@ SELECT
                 'canonical_code': CAST(NULL AS VARCHAR),
                 'occurred_at': CAST(fetched_at AS TIMESTAMPTZ),
                 'valid_from_utc': CAST(NULL AS TIMESTAMPTZ),
-                'payload_ok': boolean_of(success)
+                'payload_ok': is_taken
             }
         ]
         ELSE present([
-            event_of(
+            stamped_event(
                 'invitation_scheduled',
-                i.created_at,
+                created,
                 'invitation_status',
                 NULL,
                 canonical := 'scheduled'
             ),
             CASE
-                WHEN boolean_of(i.is_sent)
-                THEN event_of(
-                    'invitation_sent', i.send_at, 'invitation_status', NULL, canonical := 'sent'
+                WHEN is_sent
+                THEN stamped_event(
+                    'invitation_sent', sent, 'invitation_status', NULL, canonical := 'sent'
                 )
             END,
             CASE
-                WHEN boolean_of(i.is_reminder_sent)
-                THEN event_of(
+                WHEN is_reminder_sent
+                THEN stamped_event(
                     'invitation_reminded',
-                    i.send_reminder_at,
+                    reminded,
                     'invitation_status',
                     NULL,
                     canonical := 'reminder_sent'
@@ -169,17 +191,17 @@ SELECT
     CASE
         WHEN is_invitation
         THEN to_json({
-            'order_id': whole_of(i.order_id),
+            'order_id': number,
             'send_at': text_of(i.send_at),
             'send_reminder_at': text_of(i.send_reminder_at),
-            'is_sent': boolean_of(i.is_sent),
-            'is_reminder_sent': boolean_of(i.is_reminder_sent)
+            'is_sent': is_sent,
+            'is_reminder_sent': is_reminder_sent
         })
         ELSE to_json({
             'invitation_delay_unit': text_of(w.delay.unit),
-            'invitation_delay_amount': TRY_CAST(whole_of(w.delay.amount) AS INTEGER),
+            'invitation_delay_amount': delay_amount,
             'reminder_delay_unit': text_of(w.reminder.unit),
-            'reminder_delay_amount': TRY_CAST(whole_of(w.reminder.amount) AS INTEGER),
+            'reminder_delay_amount': reminder_amount,
             'filtercode': text_of(r.filtercode)
         })
     END AS source_fields,
@@ -187,9 +209,9 @@ SELECT
         CASE WHEN s.has_odd_gtin THEN 'gtin_not_13_digits' END,
         CASE WHEN s.has_wrong_gtin THEN 'gtin_check_digit' END,
         CASE
-            WHEN is_repeated_hour(i.created_at)
-                OR is_repeated_hour(i.send_at)
-                OR is_repeated_hour(i.send_reminder_at)
+            WHEN created.is_repeated
+                OR sent.is_repeated
+                OR reminded.is_repeated
             THEN 'repeated_hour'
         END
     ]) AS quality_flags,
@@ -199,12 +221,12 @@ SELECT
         THEN present([
             lacking('created_at', i.created_at),
             lacking('is_sent', i.is_sent),
-            unread_whole('order_id', i.order_id),
-            unread_moment('created_at', i.created_at),
-            unread_moment('send_at', i.send_at),
-            unread_moment('send_reminder_at', i.send_reminder_at),
-            unread_boolean('is_sent', i.is_sent),
-            unread_boolean('is_reminder_sent', i.is_reminder_sent)
+            unread_whole('order_id', i.order_id, number),
+            unread_stamp('created_at', created),
+            unread_stamp('send_at', sent),
+            unread_stamp('send_reminder_at', reminded),
+            unread_boolean('is_sent', i.is_sent, is_sent),
+            unread_boolean('is_reminder_sent', i.is_reminder_sent, is_reminder_sent)
         ])
         ELSE list_concat(
             misfits(
@@ -219,18 +241,18 @@ SELECT
                     WHEN r.customer ->> '$.email' IS NULL
                     THEN lacking('customer.email', NULL)
                 END,
-                unread_boolean('response.success', success),
+                unread_boolean('response.success', success, is_taken),
                 unread(
                     'invitation.delay.amount',
                     w.delay.amount,
-                    TRY_CAST(whole_of(w.delay.amount) AS INTEGER),
+                    delay_amount,
                     'not a whole number',
                     FALSE
                 ),
                 unread(
                     'invitation.reminder.amount',
                     w.reminder.amount,
-                    TRY_CAST(whole_of(w.reminder.amount) AS INTEGER),
+                    reminder_amount,
                     'not a whole number',
                     FALSE
                 ),
@@ -245,8 +267,7 @@ SELECT
             ])
         )
     END AS faults
-FROM parsed AS p
-JOIN invitation_parts AS w ON w.version_id = p.version_id
+FROM readings AS p
 LEFT JOIN (
     SELECT
         version_id,

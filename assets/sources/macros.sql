@@ -198,7 +198,7 @@ CREATE OR REPLACE MACRO unmapped
     (dimension, x, entry) AS
         CASE WHEN x IS NOT NULL AND entry IS NULL THEN 'unmapped_code:' || dimension END;
 
--- What the source itself says happened, and when; event_of gives none without a readable moment.
+-- What the source itself says happened, and when: none without a readable moment.
 -- The code is the source's, the canonical one is what it means; one of them may be all there is.
 CREATE OR REPLACE MACRO event_at(event_type, t, dimension, code, canonical := NULL) AS
     {
@@ -210,11 +210,13 @@ CREATE OR REPLACE MACRO event_at(event_type, t, dimension, code, canonical := NU
         'valid_from_utc': CASE WHEN dimension IS NOT NULL THEN CAST(t AS TIMESTAMPTZ) END,
         'payload_ok': CAST(NULL AS BOOLEAN)
     };
-CREATE OR REPLACE MACRO event_of(event_type, x, dimension, code, canonical := NULL) AS
+CREATE OR REPLACE MACRO stamped_event(event_type, stamp, dimension, code, canonical := NULL) AS
     CASE
-        WHEN moment_of(x) IS NOT NULL
-        THEN event_at(event_type, moment_of(x), dimension, code, canonical := canonical)
+        WHEN stamp.moment IS NOT NULL
+        THEN event_at(event_type, stamp.moment, dimension, code, canonical := canonical)
     END;
+CREATE OR REPLACE MACRO event_of(event_type, x, dimension, code, canonical := NULL) AS
+    stamped_event(event_type, stamp_of(x), dimension, code, canonical := canonical);
 -- What happened on a civil day: at its end, in the account's zone, the code holds for certain.
 CREATE OR REPLACE MACRO event_on(event_type, day, dimension, canonical) AS
     CASE
@@ -238,15 +240,15 @@ CREATE OR REPLACE MACRO custom_field(code, x) AS
         'is_null': x IS NULL
     };
 -- The one invoice of an order of which a reference, a moment or both are known.
-CREATE OR REPLACE MACRO invoices_of(reference, x) AS
+CREATE OR REPLACE MACRO invoices_of(reference, stamp) AS
     CASE
-        WHEN text_of(reference) IS NOT NULL OR text_of(x) IS NOT NULL
+        WHEN text_of(reference) IS NOT NULL OR text_of(stamp.text) IS NOT NULL
         THEN [
             {
                 'invoice_reference': text_of(CAST(reference AS VARCHAR)),
                 'tax_date': CAST(NULL AS DATE),
                 'due_date': CAST(NULL AS DATE),
-                'invoiced_at': moment_of(x)
+                'invoiced_at': stamp.moment
             }
         ]
     END;
@@ -266,8 +268,9 @@ CREATE OR REPLACE MACRO unread_moment(field, x) AS
     unread(field, x, moment_of(x), 'not a moment between 1900 and 2199', FALSE);
 CREATE OR REPLACE MACRO unread_stamp(field, stamp) AS
     unread(field, stamp.text, stamp.moment, 'not a moment between 1900 and 2199', FALSE);
-CREATE OR REPLACE MACRO unread_date(field, x) AS
-    unread(field, x, date_of(x), 'not a date between 1900 and 2199', FALSE);
+CREATE OR REPLACE MACRO unread_date
+    (field, x) AS unread(field, x, date_of(x), 'not a date between 1900 and 2199', FALSE),
+    (field, x, value) AS unread(field, x, value, 'not a date between 1900 and 2199', FALSE);
 CREATE OR REPLACE MACRO unread_day(field, x) AS unread_date(field, x);
 CREATE OR REPLACE MACRO unread_stamp_day(field, stamp) AS
     unread(field, stamp.text, stamp.written, 'not a date between 1900 and 2199', FALSE);

@@ -61,6 +61,50 @@ SELECT
     )."order" AS o
 FROM landed
 
+-- section: readings
+-- Grain: one order; every text that is more than a text, read once.
+SELECT
+    order_key,
+    version_id,
+    o,
+    stamps[1] AS created,
+    stamps[2] AS updated,
+    stamps[3] AS customer_updated,
+    CAST(stamps[4].written AS DATE) AS ordered_on,
+    CAST(stamps[5].written AS DATE) AS target_on,
+    CAST(stamps[6].written AS DATE) AS confirmed_on,
+    CAST(stamps[7].written AS DATE) AS cancelled_on,
+    CAST(stamps[8].written AS DATE) AS cooling_off_on,
+    CAST(stamps[9].written AS DATE) AS registered_on,
+    CAST(stamps[10].written AS DATE) AS profit_on,
+    -- A later stamp says nothing of when it was cancelled; an earlier one says it exactly.
+    CASE
+        WHEN stamps[2].moment <= end_of(CAST(stamps[7].written AS DATE)) THEN NULL
+        ELSE CAST(stamps[7].written AS DATE)
+    END AS late_day,
+    entries[1] AS status_entry,
+    entries[2] AS shipping_entry,
+    entries[3] AS method_entry,
+    whole_of(o.proposal_id) AS proposal_id,
+    whole_of(o.paint_option_code) AS paint_option_code,
+    whole_of(o.trim_option_code) AS trim_option_code,
+    TRY_CAST(whole_of(o.update_frequency_days) AS SMALLINT) AS frequency_days
+FROM (
+    SELECT
+        *,
+        stamps_of([
+            o.creation_date, o.last_update_date, o.last_customer_update, o.order_date,
+            o.int_target_delivery_date, o.confirmed_delivery_date, o.cancellation_date,
+            o.cooling_off_date, o.first_registration_date, o.profit_date
+        ]) AS stamps,
+        entries_of([
+            ['order_status', text_of(o.order_status)],
+            ['shipping_status', text_of(o.order_status)],
+            ['fulfilment_method', text_of(o.delivery_method)]
+        ]) AS entries
+    FROM parsed
+) AS texts
+
 -- section: orders
 -- Grain: one order. Nothing here depends on today's date: a confirmed delivery date that has passed
 -- is no proof of delivery.
@@ -70,66 +114,66 @@ SELECT
     text_of(o.funder_order_number) AS order_number,
     'lease_order' AS order_type,
     'default' AS order_type_basis,
-    date_of(o.order_date) AS placed_on,
-    moment_of(o.creation_date) AS created_at,
-    offset_of(o.creation_date) AS created_offset_min,
-    basis_of(o.creation_date) AS created_tz_basis,
-    moment_of(o.last_update_date) AS updated_at,
-    offset_of(o.last_update_date) AS updated_offset_min,
-    basis_of(o.last_update_date) AS updated_tz_basis,
-    date_of(o.cancellation_date) AS cancelled_on,
+    ordered_on AS placed_on,
+    created.moment AS created_at,
+    created.offset_min AS created_offset_min,
+    created.basis AS created_tz_basis,
+    updated.moment AS updated_at,
+    updated.offset_min AS updated_offset_min,
+    updated.basis AS updated_tz_basis,
+    cancelled_on AS cancelled_on,
     text_of(o.cancellation_reason) AS cancellation_reason,
-    date_of(o.int_target_delivery_date) AS requested_delivery_on,
+    target_on AS requested_delivery_on,
     text_of(o.target_delivery_date) AS requested_delivery_text,
-    date_of(o.confirmed_delivery_date) AS confirmed_delivery_on,
+    confirmed_on AS confirmed_delivery_on,
     CASE
-        WHEN date_of(o.cancellation_date) IS NOT NULL THEN 'cancelled'
-        ELSE code_of('order_status', text_of(o.order_status))
+        WHEN cancelled_on IS NOT NULL THEN 'cancelled'
+        ELSE code_of(status_entry)
     END AS order_status,
     CASE
-        WHEN date_of(o.cancellation_date) IS NOT NULL THEN 'derived'
-        ELSE code_basis_of('order_status', text_of(o.order_status))
+        WHEN cancelled_on IS NOT NULL THEN 'derived'
+        ELSE code_basis_of(status_entry)
     END AS order_status_basis,
     text_of(o.order_status) AS source_status_code,
     text_of(o.order_status) AS source_status_name,
     'unknown' AS payment_status,
     CASE
-        WHEN date_of(o.cancellation_date) IS NOT NULL THEN 'cancelled'
-        WHEN is_mapped('shipping_status', text_of(o.order_status))
-        THEN code_of('shipping_status', text_of(o.order_status))
-        WHEN date_of(o.confirmed_delivery_date) IS NOT NULL THEN 'scheduled'
+        WHEN cancelled_on IS NOT NULL THEN 'cancelled'
+        WHEN shipping_entry IS NOT NULL
+        THEN code_of(shipping_entry)
+        WHEN confirmed_on IS NOT NULL THEN 'scheduled'
         ELSE 'not_shipped'
     END AS shipping_status,
     CASE
-        WHEN date_of(o.cancellation_date) IS NULL
-            AND is_mapped('shipping_status', text_of(o.order_status))
-        THEN code_basis_of('shipping_status', text_of(o.order_status))
+        WHEN cancelled_on IS NULL
+            AND shipping_entry IS NOT NULL
+        THEN code_basis_of(shipping_entry)
         ELSE 'derived'
     END AS shipping_status_basis,
     CASE
-        WHEN date_of(o.cancellation_date) IS NULL
-            AND is_mapped('shipping_status', text_of(o.order_status))
+        WHEN cancelled_on IS NULL
+            AND shipping_entry IS NOT NULL
         THEN o.order_status
     END AS source_shipping_status_code,
     CASE WHEN text_of(o.vin) IS NULL THEN 'not_allocated' ELSE 'allocated' END
         AS allocation_status,
     'derived' AS allocation_status_basis,
     'unknown' AS fulfilment_status,
-    code_of('fulfilment_method', text_of(o.delivery_method)) AS fulfilment_method,
-    code_basis_of('fulfilment_method', text_of(o.delivery_method)) AS fulfilment_method_basis,
+    code_of(method_entry) AS fulfilment_method,
+    code_basis_of(method_entry) AS fulfilment_method_basis,
     text_of(o.delivery_method) AS source_fulfilment_method,
     present([
-        event_of('created', o.creation_date, NULL, NULL),
-        event_of('customer_updated', o.last_customer_update, NULL, NULL),
+        stamped_event('created', created, NULL, NULL),
+        stamped_event('customer_updated', customer_updated, NULL, NULL),
         event_on('cancelled', late_day, 'order_status', 'cancelled'),
         event_on('cancelled', late_day, 'shipping_status', 'cancelled')
     ]) AS events,
     to_json({
-        'proposal_id': whole_of(o.proposal_id),
+        'proposal_id': proposal_id,
         'proposal_status': text_of(o.proposal_status),
         'new_used': text_of(o.new_used),
-        'paint_option_code': whole_of(o.paint_option_code),
-        'trim_option_code': whole_of(o.trim_option_code),
+        'paint_option_code': paint_option_code,
+        'trim_option_code': trim_option_code,
         'build_tracking_number': text_of(o.build_tracking_number),
         'registration_number': text_of(o.registration_number),
         'vin': text_of(o.vin),
@@ -139,20 +183,20 @@ SELECT
             COALESCE(text_of(o.discount_bonus_code_1), text_of(o.discount_bonus_1)),
         'discount_bonus_code_2':
             COALESCE(text_of(o.discount_bonus_code_2), text_of(o.discount_bonus_2)),
-        'cooling_off_date': date_of(o.cooling_off_date),
+        'cooling_off_date': cooling_off_on,
         'delivery_slot': text_of(o.delivery_slot),
-        'first_registration_date': date_of(o.first_registration_date),
+        'first_registration_date': registered_on,
         'vehicle_registree': text_of(o.vehicle_registree),
-        'profit_date': date_of(o.profit_date),
-        'update_frequency_days': TRY_CAST(whole_of(o.update_frequency_days) AS SMALLINT)
+        'profit_date': profit_on,
+        'update_frequency_days': frequency_days
     }) AS source_fields,
     present([
-        unmapped('order_status', text_of(o.order_status)),
-        unmapped('fulfilment_method', text_of(o.delivery_method)),
+        unmapped('order_status', text_of(o.order_status), status_entry),
+        unmapped('fulfilment_method', text_of(o.delivery_method), method_entry),
         CASE
-            WHEN is_repeated_hour(o.creation_date)
-                OR is_repeated_hour(o.last_update_date)
-                OR is_repeated_hour(o.last_customer_update)
+            WHEN created.is_repeated
+                OR updated.is_repeated
+                OR customer_updated.is_repeated
             THEN 'repeated_hour'
         END,
         CASE
@@ -167,37 +211,28 @@ SELECT
         lacking('proposal_id', o.proposal_id),
         lacking('order_status', o.order_status),
         lacking('target_delivery_date', o.target_delivery_date),
-        unread_moment('creation_date', o.creation_date),
-        unread_moment('last_update_date', o.last_update_date),
-        unread_moment('last_customer_update', o.last_customer_update),
-        unread_date('order_date', o.order_date),
-        unread_date('int_target_delivery_date', o.int_target_delivery_date),
-        unread_date('confirmed_delivery_date', o.confirmed_delivery_date),
-        unread_date('cancellation_date', o.cancellation_date),
-        unread_date('cooling_off_date', o.cooling_off_date),
-        unread_date('first_registration_date', o.first_registration_date),
-        unread_date('profit_date', o.profit_date),
-        unread_whole('proposal_id', o.proposal_id),
-        unread_whole('paint_option_code', o.paint_option_code),
-        unread_whole('trim_option_code', o.trim_option_code),
+        unread_stamp('creation_date', created),
+        unread_stamp('last_update_date', updated),
+        unread_stamp('last_customer_update', customer_updated),
+        unread_date('order_date', o.order_date, ordered_on),
+        unread_date('int_target_delivery_date', o.int_target_delivery_date, target_on),
+        unread_date('confirmed_delivery_date', o.confirmed_delivery_date, confirmed_on),
+        unread_date('cancellation_date', o.cancellation_date, cancelled_on),
+        unread_date('cooling_off_date', o.cooling_off_date, cooling_off_on),
+        unread_date('first_registration_date', o.first_registration_date, registered_on),
+        unread_date('profit_date', o.profit_date, profit_on),
+        unread_whole('proposal_id', o.proposal_id, proposal_id),
+        unread_whole('paint_option_code', o.paint_option_code, paint_option_code),
+        unread_whole('trim_option_code', o.trim_option_code, trim_option_code),
         unread(
             'update_frequency_days',
             o.update_frequency_days,
-            TRY_CAST(whole_of(o.update_frequency_days) AS SMALLINT),
+            frequency_days,
             'not a whole number of days',
             FALSE
         )
     ]) AS faults
-FROM (
-    SELECT
-        *,
-        -- A later stamp says nothing of when it was cancelled; an earlier one says it exactly.
-        CASE
-            WHEN moment_of(o.last_update_date) <= end_of(date_of(o.cancellation_date)) THEN NULL
-            ELSE date_of(o.cancellation_date)
-        END AS late_day
-    FROM parsed
-) AS dated
+FROM readings
 
 -- section: order_parties
 -- Grain: one party of an order, by role; a party of which nothing is said is left out.

@@ -24,36 +24,65 @@ SELECT
 FROM landed
 
 -- section: facts
--- Grain: one order; what several columns rest on.
+-- Grain: one order; what several columns rest on, every text read once.
 -- A slot is order_date_time, else order_date and order_time; an order_date with an offset is
 -- midnight of the site's own day.
 SELECT
     *,
     CASE
-        WHEN moment_of(o.order_date_time) IS NOT NULL THEN o.order_date_time
-        ELSE strftime(slot_day, '%Y-%m-%d') || ' ' || text_of(o.order_time)
-    END AS slot,
-    CASE
         WHEN status_code IS NULL AND paid IS DISTINCT FROM 'true' THEN 'draft'
         WHEN status_entry.label <> text_of(o.status_name) THEN 'unknown'
-        ELSE code_of('order_status', status_code)
-    END AS order_status
+        ELSE code_of(status_entry)
+    END AS order_status,
+    code_of(method_entry) = 'collection' AS is_collection,
+    IF(slot_stamp.moment IS NULL, slots[1], slot_stamp) AS slot
 FROM (
     SELECT
-        order_key,
-        version_id,
-        o,
-        COALESCE(text_of(o.created_at), text_of(o.date_added)) AS created,
-        COALESCE(text_of(o.updated_at), text_of(o.date_modified)) AS updated,
-        day_of(moment_of(o.order_date)) AS slot_day,
-        COALESCE(CAST(getvariable('currency') AS VARCHAR), text_of(o.currency)) AS currency,
-        reference_of(o.status_id) AS status_code,
-        getvariable('codes')['order_status/' || reference_of(o.status_id)] AS status_entry,
-        lower(CAST(boolean_of(o.processed) AS VARCHAR)) AS paid,
-        code_of('fulfilment_method', text_of(o.order_type)) = 'collection' AS is_collection,
-        items_of(o.order_totals) AS total_lines,
-        items_of(o.order_menus) AS menu_lines
-    FROM parsed
+        *,
+        stamps_of([
+            strftime(slot_day, '%Y-%m-%d') || ' ' || text_of(o.order_time)
+        ]) AS slots,
+        entries[1] AS status_entry,
+        entries[2] AS method_entry,
+        entries[3] AS shipping_entry,
+        entries[4] AS paid_entry
+    FROM (
+        SELECT
+            *,
+            stamps[1] AS created,
+            stamps[2] AS updated,
+            stamps[3] AS slot_stamp,
+            stamps[4] AS invoiced,
+            stamps[5] AS status_updated,
+            stamps[6] AS assigned,
+            day_of(stamps[7].moment) AS slot_day,
+            entries_of([
+                ['order_status', status_code], ['fulfilment_method', text_of(o.order_type)],
+                ['shipping_status', status_code], ['payment_status', paid]
+            ]) AS entries
+        FROM (
+            SELECT
+                order_key,
+                version_id,
+                o,
+                stamps_of([
+                    COALESCE(text_of(o.created_at), text_of(o.date_added)),
+                    COALESCE(text_of(o.updated_at), text_of(o.date_modified)),
+                    o.order_date_time, o.invoice_date, o.status_updated_at,
+                    o.assignee_updated_at, o.order_date
+                ]) AS stamps,
+                COALESCE(CAST(getvariable('currency') AS VARCHAR), text_of(o.currency))
+                    AS currency,
+                reference_of(o.status_id) AS status_code,
+                lower(CAST(boolean_of(o.processed) AS VARCHAR)) AS paid,
+                money_of(o.order_total) AS total,
+                integer_of(o.total_items) AS item_count,
+                boolean_of(o.notify) AS is_notified,
+                items_of(o.order_totals) AS total_lines,
+                items_of(o.order_menus) AS menu_lines
+            FROM parsed
+        ) AS texts
+    ) AS dated
 ) AS read
 
 -- section: total_parts
@@ -191,72 +220,72 @@ SELECT
     f.order_key,
     f.version_id,
     'sales_order' AS order_type,
-    moment_of(created) AS placed_at,
-    offset_of(created) AS placed_offset_min,
-    basis_of(created) AS placed_tz_basis,
-    day_of(moment_of(created)) AS placed_on,
-    moment_of(created) AS created_at,
-    offset_of(created) AS created_offset_min,
-    basis_of(created) AS created_tz_basis,
-    moment_of(updated) AS updated_at,
-    offset_of(updated) AS updated_offset_min,
-    basis_of(updated) AS updated_tz_basis,
-    COALESCE(slot_day, day_of(moment_of(slot))) AS requested_delivery_on,
-    moment_of(slot) AS requested_delivery_at,
-    offset_of(slot) AS requested_delivery_offset_min,
-    basis_of(slot) AS requested_delivery_tz_basis,
+    created.moment AS placed_at,
+    created.offset_min AS placed_offset_min,
+    created.basis AS placed_tz_basis,
+    day_of(created.moment) AS placed_on,
+    created.moment AS created_at,
+    created.offset_min AS created_offset_min,
+    created.basis AS created_tz_basis,
+    updated.moment AS updated_at,
+    updated.offset_min AS updated_offset_min,
+    updated.basis AS updated_tz_basis,
+    COALESCE(slot_day, day_of(slot.moment)) AS requested_delivery_on,
+    slot.moment AS requested_delivery_at,
+    slot.offset_min AS requested_delivery_offset_min,
+    slot.basis AS requested_delivery_tz_basis,
     currency,
-    money_of(o.order_total) AS gross_amount,
-    CASE WHEN money_of(o.order_total) IS NULL THEN 'none' ELSE 'gross_only' END AS amounts_basis,
+    total AS gross_amount,
+    CASE WHEN total IS NULL THEN 'none' ELSE 'gross_only' END AS amounts_basis,
     worse_check(
-        totals_check_of(money_of(o.order_total), s.stated, 1),
-        totals_check_of(money_of(o.order_total), s.summed, COALESCE(s.row_count, 1))
+        totals_check_of(total, s.stated, 1),
+        totals_check_of(total, s.summed, COALESCE(s.row_count, 1))
     ) AS totals_check,
     s.price_mode AS price_mode,
-    integer_of(o.total_items) AS declared_item_count,
+    item_count AS declared_item_count,
     text_of(o.payment) AS payment_method,
     order_status,
     CASE
         WHEN status_code IS NULL AND paid IS DISTINCT FROM 'true' THEN 'derived'
         WHEN status_entry.label <> text_of(o.status_name) THEN 'default'
-        ELSE code_basis_of('order_status', status_code)
+        ELSE code_basis_of(status_entry)
     END AS order_status_basis,
     text_of(o.status_id) AS source_status_code,
     text_of(o.status_name) AS source_status_name,
-    code_of('payment_status', paid) AS payment_status,
-    code_basis_of('payment_status', paid) AS payment_status_basis,
+    code_of(paid_entry) AS payment_status,
+    code_basis_of(paid_entry) AS payment_status_basis,
     text_of(o.processed) AS source_payment_status_code,
-    IF(is_collection, 'not_applicable', code_of('shipping_status', status_code)) AS shipping_status,
+    IF(is_collection, 'not_applicable', code_of(shipping_entry)) AS shipping_status,
     CASE
         WHEN is_collection THEN 'derived'
-        ELSE code_basis_of('shipping_status', status_code)
+        ELSE code_basis_of(shipping_entry)
     END AS shipping_status_basis,
     CASE WHEN NOT is_collection THEN status_code END AS source_shipping_status_code,
     'not_applicable' AS allocation_status,
     'unknown' AS fulfilment_status,
-    code_of('fulfilment_method', text_of(o.order_type)) AS fulfilment_method,
-    code_basis_of('fulfilment_method', text_of(o.order_type)) AS fulfilment_method_basis,
+    code_of(method_entry) AS fulfilment_method,
+    code_basis_of(method_entry) AS fulfilment_method_basis,
     text_of(o.order_type) AS source_fulfilment_method,
     reference_of(o.location_id) AS location_id,
     reference_of(o.assignee_id) AS assignee_id,
-    invoices_of(o.invoice_prefix, o.invoice_date) AS invoices,
+    invoices_of(o.invoice_prefix, invoiced) AS invoices,
     s.totals AS totals,
     present([
-        event_of('created', created, NULL, NULL),
-        event_of('status_changed', o.status_updated_at, 'order_status', text_of(o.status_id),
+        stamped_event('created', created, NULL, NULL),
+        stamped_event('status_changed', status_updated, 'order_status', text_of(o.status_id),
             canonical := order_status),
-        IF(is_collection, NULL, event_of('status_changed', o.status_updated_at, 'shipping_status',
-            status_code, canonical := code_of('shipping_status', status_code))),
-        event_of('assigned', o.assignee_updated_at, NULL, reference_of(o.assignee_id)),
-        event_of('invoiced', o.invoice_date, NULL, NULL)
+        IF(is_collection, NULL, stamped_event('status_changed', status_updated, 'shipping_status',
+            status_code, canonical := code_of(shipping_entry))),
+        stamped_event('assigned', assigned, NULL, reference_of(o.assignee_id)),
+        stamped_event('invoiced', invoiced, NULL, NULL)
     ]) AS events,
     to_json({
-        'address_id': whole_of(o.address_id), 'notify': boolean_of(o.notify),
+        'address_id': whole_of(o.address_id), 'notify': is_notified,
         'assignee_group_id': whole_of(o.assignee_group_id)
     }) AS source_fields,
     present([
         CASE
-            WHEN is_repeated_hour(created) OR is_repeated_hour(updated) OR is_repeated_hour(slot)
+            WHEN created.is_repeated OR updated.is_repeated OR slot.is_repeated
             THEN 'repeated_hour'
         END,
         CASE WHEN text_of(o.currency) <> currency THEN 'currency_not_as_configured' END,
@@ -265,26 +294,31 @@ SELECT
                 OR status_entry.label <> text_of(o.status_name)
             THEN 'unmapped_code:order_status'
         END,
-        CASE WHEN NOT is_collection THEN unmapped('shipping_status', status_code) END,
-        unmapped('fulfilment_method', text_of(o.order_type))
+        CASE
+            WHEN NOT is_collection
+            THEN unmapped('shipping_status', status_code, shipping_entry)
+        END,
+        unmapped('fulfilment_method', text_of(o.order_type), method_entry)
     ]) AS quality_flags,
     CASE WHEN menu_lines IS NULL THEN 'not_supplied' ELSE 'complete' END AS rows_state,
     list_concat(
         present([
-            absent('created_at', created),
-            unread('created_at', created, moment_of(created), 'not a moment', TRUE),
-            unread_moment('updated_at', updated), unread_moment('invoice_date', o.invoice_date),
-            unread_moment('order_date_time', o.order_date_time),
+            absent('created_at', created.text),
+            unread('created_at', created.text, created.moment, 'not a moment', TRUE),
+            unread_stamp('updated_at', updated), unread_stamp('invoice_date', invoiced),
+            unread_stamp('order_date_time', slot_stamp),
             unread('order_date', o.order_date, slot_day, 'not a date between 1900 and 2199', FALSE),
             CASE
-                WHEN slot IS NOT NULL AND moment_of(slot) IS NULL
+                WHEN slot.text IS NOT NULL AND slot.moment IS NULL
                 THEN fault('order_time', 'not a time', o.order_time, FALSE)
             END,
-            unread_moment('status_updated_at', o.status_updated_at),
-            unread_moment('assignee_updated_at', o.assignee_updated_at),
-            lacking('order_total', o.order_total), unread_money('order_total', o.order_total),
-            unread_integer('total_items', o.total_items),
-            unread_boolean('processed', o.processed), unread_boolean('notify', o.notify),
+            unread_stamp('status_updated_at', status_updated),
+            unread_stamp('assignee_updated_at', assigned),
+            lacking('order_total', o.order_total),
+            unread_money('order_total', o.order_total, total),
+            unread_integer('total_items', o.total_items, item_count),
+            unread_boolean('processed', o.processed, paid),
+            unread_boolean('notify', o.notify, is_notified),
             unread_whole('address_id', o.address_id),
             unread_whole('assignee_group_id', o.assignee_group_id),
             unread_items('order_totals', o.order_totals), unread_items('order_menus', o.order_menus)
@@ -293,108 +327,3 @@ SELECT
     ) AS faults
 FROM facts AS f
 LEFT JOIN sums AS s ON s.version_id = f.version_id
-
--- section: order_rows
--- Grain: one menu line of an order. Its ids are new whenever the order is saved, and names of
--- options follow the menu, so that a row is known by what was bought and how often it occurs.
-SELECT
-    order_key,
-    version_id,
-    row_key_of(order_key, made_id) AS order_row_key,
-    made_id AS source_row_id,
-    place AS row_no,
-    'menu_item' AS row_kind,
-    reference_of(r.menu_id) AS product_id,
-    text_of(r.name) AS product_name,
-    text_of(r.comment) AS description,
-    money_of(r.quantity) AS quantity,
-    money_of(r.price) AS unit_price,
-    CASE WHEN price_mode IS DISTINCT FROM 'INC' THEN subtotal END AS net_amount,
-    currency,
-    map_from_entries(
-        list_transform(
-            list_sort(list_distinct(list_transform(chosen, lambda c: c.category))),
-            lambda category: {
-                'k': category,
-                'v': array_to_string(
-                    list_transform(
-                        list_filter(chosen, lambda c: c.category = category),
-                        lambda c: concat(
-                            IF(c.times NOT IN ('', '0', '1'), c.times || ' x ', ''), c.name)
-                    ),
-                    ', '
-                )
-            }
-        )
-    ) AS options,
-    to_json({'subtotal': CAST(subtotal AS VARCHAR)}) AS source_fields,
-    CASE
-        WHEN subtotal IS NULL OR price_mode = 'INC' THEN 'none'
-        ELSE 'row_total'
-    END AS amount_basis,
-    row_hash(item) AS content_hash,
-    present([
-        CASE
-            WHEN json_type(item) <> 'OBJECT'
-            THEN fault('order_menus[]', 'not an object', NULL, TRUE)
-        END,
-        unread_money('order_menus[].quantity', r.quantity),
-        unread_money('order_menus[].price', r.price),
-        unread_money('order_menus[].subtotal', r.subtotal),
-        unread_items('order_menus[].menu_options', r.menu_options)
-    ]) AS faults
-FROM (
-    SELECT
-        *,
-        LEFT(made_hash, 12)
-        || '~'
-        || row_number() OVER (PARTITION BY version_id, made_hash ORDER BY place) AS made_id
-    FROM (
-        SELECT
-            row_parts.*,
-            sums.price_mode,
-            row_hash({
-                'menu_id': r.menu_id,
-                'name': r.name,
-                'quantity': money_of(r.quantity),
-                'price': money_of(r.price),
-                'subtotal': subtotal,
-                'comment': text_of(r.comment),
-                'chosen': list_sort(
-                    list_transform(
-                        chosen,
-                        lambda c: {
-                            'name': c.name,
-                            'price': c.price,
-                            'quantity': c.quantity,
-                            'value_id': c.value_id
-                        }
-                    )
-                )
-            }) AS made_hash
-        FROM row_parts
-        LEFT JOIN sums ON sums.version_id = row_parts.version_id
-    ) AS hashed
-) AS numbered
-
--- section: order_parties
--- Grain: the customer of an order.
-SELECT
-    order_key,
-    version_id,
-    'customer' AS role,
-    reference_of(o.customer_id) AS source_party_id,
-    text_of(o.customer_name) AS full_name,
-    text_of(o.first_name) AS first_name,
-    text_of(o.last_name) AS last_name,
-    text_of(o.telephone) AS telephone,
-    text_of(o.email) AS email,
-    text_of(o.comment) AS free_text
-FROM parsed
-WHERE
-    len(
-        concat(
-            reference_of(o.customer_id), o.customer_name, o.first_name, o.last_name, o.telephone,
-            o.email, o.comment
-        )
-    ) > 0
