@@ -81,7 +81,7 @@ def test_a_single_chunk_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_mapping_that_fails_in_its_thread_fails_in_its_turn() -> None:
     chunks = [_chunk(1, 1), _chunk(2, 1), pa.table({"nothing": [1]}), _chunk(3, 1), _chunk(4, 1)]
     made = []
-    with pytest.raises(duckdb.BinderException), Mappers(account_of(SOURCE)) as mappers:
+    with pytest.raises((KeyError, duckdb.Error)), Mappers(account_of(SOURCE)) as mappers:
         for chunk, _ in mappers.map(chunks):
             made.append(_sequences(chunk))
     assert made == [[1], [2]]
