@@ -27,6 +27,9 @@ else:
     pa = lazily("pyarrow")
 
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SIDE_BY_SIDE = 2
 MOST_UNDER_WAY = SIDE_BY_SIDE + 1
 """Chunks read and not yet handed out: those being mapped, and one that waits. Bounds memory."""
