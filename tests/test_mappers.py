@@ -84,7 +84,7 @@ def test_a_single_chunk_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_mapping_that_fails_in_its_thread_fails_in_its_turn() -> None:
     chunks = [_chunk(1, 1), _chunk(2, 1), pa.table({"nothing": [1]}), _chunk(3, 1), _chunk(4, 1)]
     made = []
-    with pytest.raises((KeyError, duckdb.Error)), Mappers(account_of(SOURCE)) as mappers:
+    with pytest.raises((KeyError, duckdb.Error)), Mappers(account_of(SOURCE)) as mappers:  # noqa: PT012
         for chunk, _ in mappers.map(chunks):
             made.append(_sequences(chunk))
     assert made == [[1], [2]]
@@ -105,7 +105,7 @@ def _own(chunk: pa.Table) -> AccountKey:
 
 def test_what_is_under_way_is_given_up_when_somebody_stops() -> None:
     mappers = Mappers(account_of(SOURCE))
-    with pytest.raises(KeyboardInterrupt), mappers:
+    with pytest.raises(KeyboardInterrupt), mappers:  # noqa: PT012
         for _ in mappers.map(_chunks([1] * 6)):
             raise KeyboardInterrupt
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mapper")]
