@@ -38,6 +38,8 @@ def raw_chunks(lake: Lake, account: AccountKey, after: int, last: int) -> Iterat
         connection.execute("SET TimeZone = 'UTC'")
         while files := [file for file in files if file.last_seq > after and file.first_seq <= last]:
             after = max(after, min(file.first_seq for file in files) - 1)
+            if after >= last:
+                return  # the rest of a file that holds later records, too
             upto = min(after + records, last)
             wanted = [file for file in files if file.first_seq <= upto]
             found = lake.read_files(connection, "raw", wanted)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from assets.chunks import raw_chunks
 from assets.mappers import MOST_UNDER_WAY, Mappers
 from assets.mapping import Mapper
+from resources.lake import AccountKey, Lake
 from schemas.canonical import LAKE
 from tests.document_bodies import body_of
 from tests.mapping_harness import _record, account_of
@@ -88,6 +91,19 @@ def test_a_mapping_that_fails_in_its_thread_fails_in_its_turn() -> None:
     with pytest.raises(KeyError):
         map_all()
     assert made == [[1], [2]]
+
+
+def test_chunks_end_within_a_file_that_holds_later_records(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for first, last in ((1, 120), (121, 240)):
+        lake.append("raw", _chunk(first, 120), stage="landing", batch=last)
+    account = _own(_chunk(1, 1))
+    found = [_sequences(chunk) for chunk in raw_chunks(lake, account, 100, 130)]
+    assert [seq for chunk in found for seq in chunk] == list(range(101, 131))
+
+
+def _own(chunk: pa.Table) -> AccountKey:
+    return chunk["source_system"][0].as_py(), chunk["source_account"][0].as_py()
 
 
 def test_what_is_under_way_is_given_up_when_somebody_stops() -> None:
