@@ -137,8 +137,10 @@ class Build:
         for mart in marts:
             if mart.name not in followed:
                 self._make(mart)
-        if followed:
-            self._follow([mart for mart in marts if mart.name in followed])
+        kept = [mart for mart in marts if mart.name in followed]
+        if kept and touched.counts:
+            self._follow(kept)
+        self._move(kept)
 
     def note(self, reaches: Mapping[AccountKey, Reach], **build: Any) -> None:
         """Write into the file how far publishing has come, and about the file itself.
@@ -216,6 +218,9 @@ class Build:
             self._con.execute(f'INSERT INTO "{file}".main."{mart.name}" BY NAME {mart.sql}')
         for name in ("orders", "order_status_history"):
             self._con.execute(f"DROP VIEW temp.main.{name}")
+
+    def _move(self, marts: Sequence[Mart]) -> None:
+        """Bring up to date what changes with time alone, in the rows of all orders."""
         for mart in marts:
             for column in mart.moving:
                 self._con.execute(

@@ -164,6 +164,17 @@ def test_marts_of_touched_orders_equal_those_built_anew(tmp_path: Path) -> None:
     assert home.rows("SELECT MAX(age_days) FROM open_orders") == [(len(batches) + 99,)]
 
 
+def test_orders_grow_older_where_none_was_touched(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    land(home.lake, [order(str(n), n, row_count=0) for n in range(101, 141)])
+    home.warehouse.publish(MARTS, _synced(0))
+    made = home.warehouse.publish(MARTS, _synced(9))
+    assert (made.published, made.is_rebuilt, dict(made.touched)) == (True, False, {})
+    kept = contents(made.path)
+    assert home.rows("SELECT MAX(age_days) FROM open_orders") == [(109,)]
+    assert contents(home.warehouse.publish(MARTS, _synced(9), rebuild=True).path) == kept
+
+
 def _synced(days: int) -> Reference:
     """The accounts as they were synced so long after a hundred days: orders grow older."""
     moment = START + timedelta(days=100 + days)
