@@ -25,7 +25,7 @@ import assets.sources.feedback_company as feedback_company
 import assets.sources.quotevine as quotevine
 import assets.sources.tastyigniter as tastyigniter
 import assets.sources.tastyigniter_pages as tastyigniter_pages
-import resources.warehouse as warehouse
+import resources.warehouse_build as warehouse_build
 from assets.marts import MARTS
 from assets.pull import Pull
 from assets.reference import reference
@@ -62,7 +62,7 @@ COMMITS: tuple[tuple[Any, str], ...] = (
     (publication, "copy"),
     (publication, "flush_file"),
     (publication, "swap"),
-    (warehouse.Build, "note"),
+    (warehouse_build.Build, "note"),
 )
 """Before and after each of these a process can be killed, and around every request."""
 REQUEST = (Transport, "send")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.sources.efiling_lines import AT_ONCE
+from assets.sources.efiling_lines import MOST_AT_ONCE
 from tests.crash_scene import DAYS, KEY, Scene, edit_some, open_scene
 from tests.crashing import KILLED, Moment
 from tests.home import IS_NIGHTLY
@@ -99,7 +99,7 @@ def survive(scene: Scene, moments: Sequence[Moment], *arguments: str) -> None:
 
 def in_flight(scene: Scene) -> int:
     """The batch that is not landed yet, and the orders whose lines are asked for meanwhile."""
-    return scene.commands.batch_size + 2 * AT_ONCE
+    return scene.commands.batch_size + 2 * MOST_AT_ONCE
 
 
 def test_a_full_load_survives_a_kill_at_every_commit_point(scene: Scene) -> None:

@@ -72,6 +72,8 @@ def test_a_ledger_from_before_that_table_gets_it(url: str, tmp_path: Path) -> No
         for table in ("running", "erasures", "erasure_marks", "erasure_key"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE runs DROP COLUMN warnings")
+        for index in ("runs_by_ordinal", "runs_by_kind"):
+            connection.execute(f"DROP INDEX {index}")
         connection.execute("UPDATE ledger_version SET version = 5")
         connection.commit()
     with Ledger(url) as ledger:

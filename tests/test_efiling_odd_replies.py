@@ -15,7 +15,7 @@ import pytest
 
 from assets.known import Landed
 from assets.sources.efiling import Efiling, EfilingSettings
-from assets.sources.efiling_lines import AT_ONCE
+from assets.sources.efiling_lines import MOST_AT_ONCE
 from assets.workshop import Workshop
 from resources.accounts import Account
 from resources.api import Api
@@ -237,7 +237,7 @@ def test_lines_lost_to_the_same_trouble_are_asked_for_once_more(serve: Serve) ->
 
 def test_lines_are_asked_for_many_at_a_time_and_beside_the_next_page(serve: Serve) -> None:
     brand = Brand([order(n) for n in range(1, 111)])
-    together = threading.Barrier(AT_ONCE, timeout=10)
+    together = threading.Barrier(MOST_AT_ONCE, timeout=10)
     is_listed = threading.Event()
 
     def bend_page(page: int) -> int:
@@ -246,7 +246,7 @@ def test_lines_are_asked_for_many_at_a_time_and_beside_the_next_page(serve: Serv
         return page
 
     def lines(order_id: int) -> bytes:
-        if order_id <= AT_ONCE:
+        if order_id <= MOST_AT_ONCE:
             together.wait()  # passes only if so many requests are under way
             assert is_listed.wait(10)
         return LINES

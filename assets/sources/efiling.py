@@ -20,7 +20,7 @@ from pydantic import Field, Strict
 
 from assets.mapping import code_map
 from assets.sources.base import Batch, Cursor, Presence, Source, Until, settled_before
-from assets.sources.efiling_lines import changed
+from assets.sources.efiling_lines import REQUESTS_PER_MINUTE, changed
 from assets.sources.efiling_pages import ORDERS, PAGE, Listed, listing
 from resources.accounts import Account, AccountSettings
 from resources.api import Api, Reply, retry_after
@@ -56,7 +56,7 @@ class Efiling(Source):
     title: ClassVar[str] = "eFiling"
     settings: ClassVar[type[AccountSettings]] = EfilingSettings
     credentials: ClassVar[tuple[frozenset[str], ...]] = (frozenset({"key"}),)
-    requests_per_minute: ClassVar[int] = 120
+    requests_per_minute: ClassVar[int] = REQUESTS_PER_MINUTE
     ways: ClassVar[frozenset[str]] = frozenset({"changes", "history", "sweep"})
     batch_size: ClassVar[int] = 60
     """A request each, half a minute at the default budget. When a run is cut short, so many at

@@ -23,8 +23,12 @@ from resources.errors import ApiError
 
 LOST_LINES = 3
 """Orders in a row whose lines cannot be had before the API is taken to be down."""
-AT_ONCE = 32
-"""Orders whose lines are asked for at a time. The API limits requests in a minute, not these."""
+REQUESTS_PER_MINUTE = 120
+"""Allowed unless an account says otherwise."""
+MOST_AT_ONCE = 32
+"""Orders whose lines are asked for at a time. The API limits requests in a minute, not these; where
+few are allowed fewer are under way, so that little is asked for again when a run is cut short."""
+LEAST_AT_ONCE = 4
 
 _HOUR = timedelta(hours=1)
 
@@ -74,7 +78,8 @@ def changed(
     again. `begun` is what a run that was cut short noted in the cursor: what was landed `after`
     that landing sequence was read when it had `asked_at`, or later, so it is settled up to there.
 
-    In the order listed. The pieces are drawn from while lines are asked for, `2 * AT_ONCE` ahead.
+    In the order listed. The pieces are drawn from while lines are asked for, up to twice as many
+    ahead as are asked for at once.
     """
     ahead: deque[Moved] = deque()
 
@@ -162,7 +167,9 @@ def _lines(api: Api, paths: Iterable[str]) -> Iterator[Reply | None]:
 
 def _asked(api: Api, paths: Iterable[str]) -> Iterator[Reply | ApiError]:
     requests = ((path, None) for path in paths)
-    return api.try_many(requests, at_once=AT_ONCE, lost=(Unreachable, NotJson), missing_ok=True)
+    allowed = api.account.settings.requests_per_minute or REQUESTS_PER_MINUTE
+    at_once = min(max(allowed // 30, LEAST_AT_ONCE), MOST_AT_ONCE)
+    return api.try_many(requests, at_once=at_once, lost=(Unreachable, NotJson), missing_ok=True)
 
 
 def _fault_in(reply: Reply | ApiError) -> ApiError | None:
