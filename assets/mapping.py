@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from assets.exact_numbers import with_exact_numbers
 from assets.mapped_columns import expression
 from resources.accounts import Account
 from resources.errors import OrderloomError
@@ -33,10 +33,6 @@ else:
     pa = lazily("pyarrow")
     pc = lazily("pyarrow.compute")
 
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+\.?\d*(?:[eE][+-]?\d+)?')
-_LONG_NUMBER = "[0-9][0-9.]{16}"
-"""More digits than every double holds; only a body with such a run is looked through."""
-_MOST_DECIMALS = 8
 _TYPES: dict[str, dict[str, str]] = {}
 """DuckDB's types of the lake tables' columns: the same for every mapper."""
 _SECTION = re.compile(r"^-- section: (\w+)$", re.MULTILINE)
@@ -297,37 +293,6 @@ def _in_order(records: pa.Table) -> pa.Table:
     if pc.all(pc.less_equal(landed[:-1], landed[1:]), min_count=0).as_py():
         return records
     return records.sort_by("landing_seq")
-
-
-def with_exact_numbers(landed: pa.Table) -> pa.Table:
-    """Raw records, every body as `exact_numbers` leaves it."""
-    long = pc.match_substring_regex(landed["body"], _LONG_NUMBER)
-    if not pc.any(long, min_count=0).as_py():
-        return landed
-    exact = [exact_numbers(body.as_py()) for body in landed["body"].filter(long)]
-    bodies = pc.replace_with_mask(
-        landed["body"].combine_chunks(), long.combine_chunks(), pa.array(exact, pa.string())
-    )
-    return landed.set_column(landed.schema.get_field_index("body"), "body", bodies)
-
-
-def exact_numbers(body: str) -> str:
-    """JSON text with the amounts that a double would change put in quotes, to be read as texts.
-
-    DuckDB reads a JSON number that is no integer as a double. Numbers of more decimals than any
-    amount or rate has are left: they are what a double's own rounding looks like.
-    """
-
-    def exact(token: re.Match[str]) -> str:
-        text = token[0]
-        if len(text) <= 15 or text.startswith('"') or text.lstrip("-").isdecimal():
-            return text
-        number = Decimal(text)
-        decimals = -int(number.normalize().as_tuple().exponent)
-        is_kept = number == Decimal(repr(float(text))) or decimals > _MOST_DECIMALS
-        return text if is_kept else f'"{text}"'
-
-    return _JSON_TOKEN.sub(exact, body)
 
 
 def _without_values(fault: duckdb.Error) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from assets.mapping import exact_numbers
+from assets.exact_numbers import exact_numbers
 from tests.document_bodies import Path, body_of, id_of, put, take
 from tests.mapping_harness import Outcome, outcome, outcomes, read_extra
 

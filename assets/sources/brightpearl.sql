@@ -10,17 +10,37 @@ SELECT
         WHEN o.orderRows IS NULL THEN NULLIF(json_type(body, '$.orderRows'), 'NULL')
         ELSE 'OBJECT'
     END AS rows_type,
-    misfits(
-        body,
-        [
-            '$.totalValue', '$.orderRows', '$.state', '$.tax', '$.orderStatus', '$.delivery',
-            '$.currency', '$.assignment', '$.assignment.current', '$.parties',
-            '$.parties.customer', '$.parties.supplier', '$.parties.delivery', '$.parties.billing',
-            '$.customFields', '$.invoices[0]', '$.invoices', '$.tax.errors', '$.nullCustomFields'
-        ],
-        arrays := ['$.invoices', '$.tax.errors', '$.nullCustomFields'],
-        held := ['$.totalValue', '$.orderRows']
-    ) AS misfits
+    -- Looked for where a part that is nearly always there is not: it reads the whole body again.
+    CASE
+        WHEN o.totalValue.net IS NULL OR o.orderRows IS NULL OR o.state.tax IS NULL
+            OR o.tax.errors IS NULL OR o.orderStatus.orderStatusId IS NULL
+            OR COALESCE(o.delivery.deliveryDate, o.delivery.shippingMethodId) IS NULL
+            OR o.currency.orderCurrencyCode IS NULL
+            OR COALESCE(
+                o.assignment.current.channelId, o.assignment.current.staffOwnerContactId
+            ) IS NULL
+            OR o.invoices[1].invoiceReference IS NULL
+            OR COALESCE(
+                o.parties.customer, o.parties.supplier, o.parties.delivery, o.parties.billing
+            ) IS NULL
+            OR json_type(o.parties.customer) <> 'OBJECT'
+            OR json_type(o.parties.supplier) <> 'OBJECT'
+            OR json_type(o.parties.delivery) <> 'OBJECT'
+            OR json_type(o.parties.billing) <> 'OBJECT'
+            OR json_type(o.customFields) <> 'OBJECT' OR json_type(o.nullCustomFields) <> 'ARRAY'
+        THEN misfits(
+            body,
+            [
+                '$.totalValue', '$.orderRows', '$.state', '$.tax', '$.orderStatus', '$.delivery',
+                '$.currency', '$.assignment', '$.assignment.current', '$.parties',
+                '$.parties.customer', '$.parties.supplier', '$.parties.delivery',
+                '$.parties.billing', '$.customFields', '$.invoices[0]', '$.invoices',
+                '$.tax.errors', '$.nullCustomFields'
+            ],
+            arrays := ['$.invoices', '$.tax.errors', '$.nullCustomFields'],
+            held := ['$.totalValue', '$.orderRows']
+        )
+    END AS misfits
 FROM (
     SELECT
         order_key,
@@ -63,7 +83,7 @@ FROM (
                 "orderRows": "MAP(VARCHAR, JSON)",
                 "warehouseId": "VARCHAR", "costPriceListId": "VARCHAR",
                 "isDropship": "VARCHAR", "historicalOrder": "VARCHAR",
-                "customFields": "MAP(VARCHAR, JSON)", "nullCustomFields": ["VARCHAR"]
+                "customFields": "JSON", "nullCustomFields": "JSON"
             }'
         ) AS o
     FROM landed
@@ -120,71 +140,8 @@ FROM (
     ) AS unnested
 ) AS transformed
 
--- section: readings
--- Grain: one order; every text that is more than a text, read once.
-SELECT
-    *,
-    stamps[1] AS placed,
-    stamps[2] AS created,
-    stamps[3] AS updated,
-    stamps[4] AS closed,
-    stamps[5] AS delivery,
-    entries[1] AS type_entry,
-    entries[2] AS status_entry,
-    entries[3] AS payment_entry,
-    entries[4] AS shipping_entry,
-    entries[5] AS allocation_entry,
-    entries[6] AS stock_entry,
-    entries[7] AS method_entry
-FROM (
-    SELECT
-        *,
-        stamps_of([
-            o.placedOn, o.createdOn, o.updatedOn, o.closedOn, o.delivery.deliveryDate
-        ]) AS stamps,
-        entries_of([
-            ['order_type', o.orderTypeCode],
-            ['order_status', o.orderStatus.orderStatusId],
-            ['payment_status', o.orderPaymentStatus],
-            ['shipping_status', o.shippingStatusCode],
-            ['allocation_status', o.allocationStatusCode],
-            ['fulfilment_status', o.stockStatusCode],
-            ['fulfilment_method', reference_of(o.delivery.shippingMethodId)]
-        ]) AS entries,
-        list_transform(
-            o.invoices,
-            lambda i: {
-                'invoice_reference': text_of(i.invoiceReference),
-                'stamps': stamps_of([i.taxDate, i.dueDate])
-            }
-        ) AS invoices,
-        money_of(o.totalValue.net) AS net,
-        money_of(o.totalValue.taxAmount) AS tax,
-        money_of(o.totalValue.total) AS total,
-        money_of(o.totalValue.baseNet) AS base_net,
-        money_of(o.totalValue.baseTaxAmount) AS base_tax,
-        money_of(o.totalValue.baseTotal) AS base_total,
-        rate_of(o.currency.exchangeRate) AS exchange_rate,
-        boolean_of(o.currency.fixedExchangeRate) AS is_rate_fixed,
-        whole_of(o.version) AS source_version,
-        {
-            'channelt_id': whole_of(reference_of(o.assignment.current.channeltId)),
-            'project_id': whole_of(reference_of(o.assignment.current.projectId)),
-            'lead_source_id': whole_of(reference_of(o.assignment.current.leadSourceId)),
-            'team_id': whole_of(reference_of(o.assignment.current.teamId)),
-            'created_by_id': whole_of(o.createdById), 'price_list_id': whole_of(o.priceListId),
-            'cost_price_list_id': whole_of(o.costPriceListId),
-            'acknowledged': whole_of(o.acknowledged),
-            'is_dropship': boolean_of(o.isDropship),
-            'historical_order': boolean_of(o.historicalOrder),
-            'tax': o.state.tax, 'errors': o.tax.errors,
-            'delivery_date': o.delivery.deliveryDate
-        } AS fields
-    FROM parsed
-) AS texts
-
 -- section: orders
--- Grain: one order.
+-- Grain: one order; every text that is more than a text is read once, in the inner selects.
 SELECT
     p.order_key,
     p.version_id,
@@ -265,8 +222,14 @@ SELECT
         }
     ) AS invoices,
     list_concat(
-        list_transform(map_entries(o.customFields), lambda f: custom_field(f.key, f.value)),
-        list_transform(o.nullCustomFields, lambda c: custom_field(c, CAST(NULL AS JSON)))
+        list_transform(
+            map_entries(json_transform(o.customFields, '"MAP(VARCHAR, JSON)"')),
+            lambda f: custom_field(f.key, f.value)
+        ),
+        list_transform(
+            json_transform(o.nullCustomFields, '["VARCHAR"]'),
+            lambda c: custom_field(c, CAST(NULL AS JSON))
+        )
     ) AS custom_fields,
     CASE
         WHEN status_entry IS NULL AND closed.moment IS NOT NULL
@@ -353,7 +316,68 @@ SELECT
             )
         )
     ) AS faults
-FROM readings AS p
+FROM (
+    SELECT
+        *,
+        stamps[1] AS placed,
+        stamps[2] AS created,
+        stamps[3] AS updated,
+        stamps[4] AS closed,
+        stamps[5] AS delivery,
+        entries[1] AS type_entry,
+        entries[2] AS status_entry,
+        entries[3] AS payment_entry,
+        entries[4] AS shipping_entry,
+        entries[5] AS allocation_entry,
+        entries[6] AS stock_entry,
+        entries[7] AS method_entry
+    FROM (
+        SELECT
+            *,
+            stamps_of([
+                o.placedOn, o.createdOn, o.updatedOn, o.closedOn, o.delivery.deliveryDate
+            ]) AS stamps,
+            entries_of([
+                ['order_type', o.orderTypeCode],
+                ['order_status', o.orderStatus.orderStatusId],
+                ['payment_status', o.orderPaymentStatus],
+                ['shipping_status', o.shippingStatusCode],
+                ['allocation_status', o.allocationStatusCode],
+                ['fulfilment_status', o.stockStatusCode],
+                ['fulfilment_method', reference_of(o.delivery.shippingMethodId)]
+            ]) AS entries,
+            list_transform(
+                o.invoices,
+                lambda i: {
+                    'invoice_reference': text_of(i.invoiceReference),
+                    'stamps': stamps_of([i.taxDate, i.dueDate])
+                }
+            ) AS invoices,
+            money_of(o.totalValue.net) AS net,
+            money_of(o.totalValue.taxAmount) AS tax,
+            money_of(o.totalValue.total) AS total,
+            money_of(o.totalValue.baseNet) AS base_net,
+            money_of(o.totalValue.baseTaxAmount) AS base_tax,
+            money_of(o.totalValue.baseTotal) AS base_total,
+            rate_of(o.currency.exchangeRate) AS exchange_rate,
+            boolean_of(o.currency.fixedExchangeRate) AS is_rate_fixed,
+            whole_of(o.version) AS source_version,
+            {
+                'channelt_id': whole_of(reference_of(o.assignment.current.channeltId)),
+                'project_id': whole_of(reference_of(o.assignment.current.projectId)),
+                'lead_source_id': whole_of(reference_of(o.assignment.current.leadSourceId)),
+                'team_id': whole_of(reference_of(o.assignment.current.teamId)),
+                'created_by_id': whole_of(o.createdById), 'price_list_id': whole_of(o.priceListId),
+                'cost_price_list_id': whole_of(o.costPriceListId),
+                'acknowledged': whole_of(o.acknowledged),
+                'is_dropship': boolean_of(o.isDropship),
+                'historical_order': boolean_of(o.historicalOrder),
+                'tax': o.state.tax, 'errors': o.tax.errors,
+                'delivery_date': o.delivery.deliveryDate
+            } AS fields
+        FROM parsed
+    ) AS texts
+) AS p
 LEFT JOIN (
     SELECT
         version_id,

@@ -39,10 +39,14 @@ SELECT
     CASE WHEN row_net IS NULL THEN 'none' ELSE 'row_total' END AS amount_basis,
     row_hash(r) AS content_hash,
     list_concat(
+        -- Looked for where a part has no value but may be there: `item` is a text that DuckDB wrote,
+        -- without escapes in its names.
         CASE
-            WHEN r.quantity.magnitude IS NULL OR r.productPrice.value IS NULL
-                OR r.rowValue.rowNet.value IS NULL OR r.itemCost.value IS NULL
-                OR r.rowValue.rowTax.value IS NULL OR r.composition.bundleParent IS NULL
+            WHEN r.quantity.magnitude IS NULL OR r.rowValue.rowNet.value IS NULL
+                OR r.rowValue.rowTax.value IS NULL
+                OR r.productPrice.value IS NULL AND contains(item, '"productPrice"')
+                OR r.itemCost.value IS NULL AND contains(item, '"itemCost"')
+                OR r.composition.bundleParent IS NULL AND contains(item, '"composition"')
             THEN misfits(
                 item,
                 [
