@@ -243,6 +243,8 @@ def test_a_file_of_an_older_version_is_built_anew(
 ) -> None:
     version(home, 10, "open")
     home.publish()
+    # Another version is other code: what was noted beside the file counts for the same code alone.
+    monkeypatch.setattr("resources.warehouse_note.CODE", "of another version")
     monkeypatch.setattr("resources.warehouse_build.PUBLISHED_VERSION", 0)
     made = home.publish()
     assert (made.published, made.is_rebuilt) == (True, True)
