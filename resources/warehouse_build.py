@@ -18,7 +18,6 @@ import pyarrow as pa
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
-from resources.warehouse_compression import compression
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_fill import (
     EVERYTHING,
@@ -31,6 +30,7 @@ from resources.warehouse_fill import (
     versions,
 )
 from resources.warehouse_plan import Reach, Step
+from resources.warehouse_storage import STORAGE_VERSION, TEXT
 from resources.warehouse_told import show_told
 from schemas.lake import LAKE
 from schemas.published import (
@@ -182,8 +182,7 @@ class Build:
         try:
             shown = self._con.execute(f"DESCRIBE {mart.sql}").fetchall()
             columns = ", ".join(
-                f'"{name}" {kind}{compression(name) if kind == "VARCHAR" else ""}'
-                for name, kind, *_ in shown
+                f'"{name}" {kind}{TEXT if kind == "VARCHAR" else ""}' for name, kind, *_ in shown
             )
             self._con.execute(f'CREATE TABLE "{mart.name}" ({columns})')
             self._con.execute(f'INSERT INTO "{mart.name}" {mart.sql}')
@@ -228,7 +227,7 @@ class Build:
     def _create(self, name: str, schema: pa.Schema, grain: str) -> None:
         columns = ", ".join(
             f'"{field.name}" {type_of(field.type)}{"" if field.nullable else " NOT NULL"}'
-            f"{compression(field.name) if field.type == pa.string() else ''}"
+            f"{TEXT if field.type == pa.string() else ''}"
             for field in schema
         )
         self._con.execute(f"CREATE TABLE {name} ({columns})")
@@ -272,7 +271,8 @@ def layout() -> Iterable[str]:
         files("resources").joinpath("warehouse_sql").iterdir(), key=lambda e: e.name
     ):
         yield entry.read_text(encoding="utf-8")
-    yield repr((PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS))
+    shaped = PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS
+    yield repr((*shaped, STORAGE_VERSION, TEXT))
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:
