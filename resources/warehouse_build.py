@@ -29,6 +29,7 @@ from resources.warehouse_fill import (
     version_schema,
     versions,
 )
+from resources.warehouse_literal import rows_as_sql
 from resources.warehouse_plan import Reach, Step
 from resources.warehouse_storage import STORAGE_VERSION, TEXT
 from resources.warehouse_told import show_told
@@ -243,10 +244,7 @@ class Build:
                 f"table {name}",
                 "give the columns of schemas/published.py",
             )
-        table = pa.Table.from_pylist([dict(record) for record in records], schema=schema)
-        self._con.register("loaded", table)
-        self._con.execute(f"INSERT INTO {name} BY NAME SELECT * FROM loaded")
-        self._con.unregister("loaded")
+        self._con.execute(f"INSERT INTO {name} BY NAME {rows_as_sql(schema, records)}")
 
     def _show_versions(self) -> None:
         """Make the view of all versions, and the macros that ask about a moment."""

@@ -125,8 +125,8 @@ class Filling:
         gone = 0
         for name in (*OF_ORDERS, "orderloom.superseded"):
             for account in accounts if self._exists(name) else ():
-                where = "source_system = ? AND source_account = ?"
-                self._con.execute(f"DELETE FROM {name} WHERE {where}", account)
+                where = f"(source_system, source_account) = {_pair(account)}"
+                self._con.execute(f"DELETE FROM {name} WHERE {where}")
                 gone += self._con.fetchall()[0][0]
         return gone > 0
 
@@ -139,17 +139,17 @@ class Filling:
         )
         for step in self._steps:
             since, until = step.since, step.until
+            bounds = (
+                since.orders_seq,
+                until.orders_seq,
+                since.quarantine_seq,
+                until.quarantine_seq,
+                since.drift_seq,
+                until.drift_seq,
+            )
+            numbers = ", ".join(f"{bound:d}" for bound in bounds)
             self._con.execute(
-                "INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    *step.account,
-                    since.orders_seq,
-                    until.orders_seq,
-                    since.quarantine_seq,
-                    until.quarantine_seq,
-                    since.drift_seq,
-                    until.drift_seq,
-                ],
+                f"INSERT INTO pending VALUES ({', '.join(map(literal, step.account))}, {numbers})"
             )
         for name in (*CURRENT, "quarantine", "drift"):
             wanted = self._files[name] = self._wanted(name)
