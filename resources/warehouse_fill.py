@@ -153,8 +153,11 @@ class Filling:
             )
         for name in (*CURRENT, "quarantine", "drift"):
             wanted = self._files[name] = self._wanted(name)
-            relation = self._lake.read_files(self._con, name, wanted.found)
-            self._con.register(f"lake_{name}", relation)
+            if wanted.found:
+                relation = self._lake.read_files(self._con, name, wanted.found)
+                self._con.register(f"lake_{name}", relation)
+            else:  # Nothing as an Arrow table would import pandas.
+                self._con.execute(f"CREATE TEMP VIEW lake_{name} AS {_nothing(name)}")
 
     def _wanted(self, name: str) -> _Files:
         seq = _seq(name)
@@ -289,6 +292,14 @@ def columns_of(name: str) -> str:
         else f'"{field.name}"'
         for field in LAKE[name]
     )
+
+
+def _nothing(name: str) -> str:
+    """A SELECT without rows that has the columns of a lake table."""
+    columns = ", ".join(
+        f'CAST(NULL AS {type_of(field.type)}) AS "{field.name}"' for field in LAKE[name]
+    )
+    return f"SELECT {columns} WHERE FALSE"
 
 
 def versions(newest: str, older: str) -> str:
