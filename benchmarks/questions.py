@@ -35,8 +35,8 @@ from assets.workshop import Workshop
 from resources import publication
 from resources.lake import AccountKey, Lake
 from resources.warehouse_build import Build
-from resources.warehouse_file import STORAGE_VERSION
 from resources.warehouse_fill import OF_ORDERS
+from resources.warehouse_storage import STORAGE_VERSION
 from sandbox.server import Sandbox
 
 ORDERS = 1_000_000

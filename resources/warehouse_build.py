@@ -18,7 +18,6 @@ import pyarrow as pa
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
-from resources.warehouse_compression import compression
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_fill import (
     EVERYTHING,
@@ -30,7 +29,9 @@ from resources.warehouse_fill import (
     version_schema,
     versions,
 )
+from resources.warehouse_literal import rows_as_sql
 from resources.warehouse_plan import Reach, Step
+from resources.warehouse_storage import STORAGE_VERSION, TEXT
 from resources.warehouse_told import show_told
 from schemas.lake import LAKE
 from schemas.published import (
@@ -184,8 +185,7 @@ class Build:
         try:
             shown = self._con.execute(f"DESCRIBE {mart.sql}").fetchall()
             columns = ", ".join(
-                f'"{name}" {kind}{compression(name) if kind == "VARCHAR" else ""}'
-                for name, kind, *_ in shown
+                f'"{name}" {kind}{TEXT if kind == "VARCHAR" else ""}' for name, kind, *_ in shown
             )
             self._con.execute(f'CREATE TABLE "{mart.name}" ({columns})')
             self._con.execute(f'INSERT INTO "{mart.name}" {mart.sql}')
@@ -233,7 +233,7 @@ class Build:
     def _create(self, name: str, schema: pa.Schema, grain: str) -> None:
         columns = ", ".join(
             f'"{field.name}" {type_of(field.type)}{"" if field.nullable else " NOT NULL"}'
-            f"{compression(field.name) if field.type == pa.string() else ''}"
+            f"{TEXT if field.type == pa.string() else ''}"
             for field in schema
         )
         self._con.execute(f"CREATE TABLE {name} ({columns})")
@@ -249,10 +249,7 @@ class Build:
                 f"table {name}",
                 "give the columns of schemas/published.py",
             )
-        table = pa.Table.from_pylist([dict(record) for record in records], schema=schema)
-        self._con.register("loaded", table)
-        self._con.execute(f"INSERT INTO {name} BY NAME SELECT * FROM loaded")
-        self._con.unregister("loaded")
+        self._con.execute(f"INSERT INTO {name} BY NAME {rows_as_sql(schema, records)}")
 
     def _show_versions(self) -> None:
         """Make the view of all versions, and the macros that ask about a moment."""
@@ -277,7 +274,8 @@ def layout() -> Iterable[str]:
         files("resources").joinpath("warehouse_sql").iterdir(), key=lambda e: e.name
     ):
         yield entry.read_text(encoding="utf-8")
-    yield repr((PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS))
+    shaped = PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS
+    yield repr((*shaped, STORAGE_VERSION, TEXT))
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:

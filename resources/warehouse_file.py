@@ -18,10 +18,7 @@ from resources.lazily import lazily
 from resources.warehouse_accounts import Reference, rows_of
 from resources.warehouse_checks import Fault, Mart
 from resources.warehouse_plan import Plan
-
-STORAGE_VERSION = "v1.0.0"
-"""Format of the published file, named so that no later default shuts out older readers. Every
-release of DuckDB since 1.0 reads it; `python -m benchmarks.duckdb_versions` tries those of ours."""
+from resources.warehouse_storage import STORAGE_VERSION
 
 duckdb = lazily("duckdb")
 

@@ -125,8 +125,8 @@ class Filling:
         gone = 0
         for name in (*OF_ORDERS, "orderloom.superseded"):
             for account in accounts if self._exists(name) else ():
-                where = "source_system = ? AND source_account = ?"
-                self._con.execute(f"DELETE FROM {name} WHERE {where}", account)
+                where = f"(source_system, source_account) = {_pair(account)}"
+                self._con.execute(f"DELETE FROM {name} WHERE {where}")
                 gone += self._con.fetchall()[0][0]
         return gone > 0
 
@@ -139,22 +139,25 @@ class Filling:
         )
         for step in self._steps:
             since, until = step.since, step.until
+            bounds = (
+                since.orders_seq,
+                until.orders_seq,
+                since.quarantine_seq,
+                until.quarantine_seq,
+                since.drift_seq,
+                until.drift_seq,
+            )
+            numbers = ", ".join(f"{bound:d}" for bound in bounds)
             self._con.execute(
-                "INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    *step.account,
-                    since.orders_seq,
-                    until.orders_seq,
-                    since.quarantine_seq,
-                    until.quarantine_seq,
-                    since.drift_seq,
-                    until.drift_seq,
-                ],
+                f"INSERT INTO pending VALUES ({', '.join(map(literal, step.account))}, {numbers})"
             )
         for name in (*CURRENT, "quarantine", "drift"):
             wanted = self._files[name] = self._wanted(name)
-            relation = self._lake.read_files(self._con, name, wanted.found)
-            self._con.register(f"lake_{name}", relation)
+            if wanted.found:
+                relation = self._lake.read_files(self._con, name, wanted.found)
+                self._con.register(f"lake_{name}", relation)
+            else:  # Nothing as an Arrow table would import pandas.
+                self._con.execute(f"CREATE TEMP VIEW lake_{name} AS {_nothing(name)}")
 
     def _wanted(self, name: str) -> _Files:
         seq = _seq(name)
@@ -289,6 +292,14 @@ def columns_of(name: str) -> str:
         else f'"{field.name}"'
         for field in LAKE[name]
     )
+
+
+def _nothing(name: str) -> str:
+    """A SELECT without rows that has the columns of a lake table."""
+    columns = ", ".join(
+        f'CAST(NULL AS {type_of(field.type)}) AS "{field.name}"' for field in LAKE[name]
+    )
+    return f"SELECT {columns} WHERE FALSE"
 
 
 def versions(newest: str, older: str) -> str:

@@ -99,12 +99,12 @@ def test_readers_see_whole_runs_and_stop_nobody(tmp_path: Path) -> None:
     assert int(reconnecting[1]) > 1
 
 
-def test_the_file_keeps_the_format_that_every_release_since_1_0_reads(tmp_path: Path) -> None:
+def test_the_file_keeps_the_format_that_every_release_since_1_4_reads(tmp_path: Path) -> None:
     home = Home(tmp_path)
     for run in range(2):  # built from nothing, and from the file before
         _publish(home, run)
         tags = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal"
-        assert home.rows(tags) == [("v1.0.0+",)]
+        assert home.rows(tags) == [("v1.4.0+",)]
 
 
 def test_the_command_line_reads_whole_runs_while_they_are_published(tmp_path: Path) -> None:
