@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from assets.exact_numbers import with_exact_numbers
 from assets.mapped_columns import expression
+from assets.mapping_connection import mapping_connection
 from resources.accounts import Account
 from resources.errors import OrderloomError
 from resources.lazily import lazily
@@ -97,12 +98,7 @@ class Mapper:
         self._sections = mapping if mapping is not None else sections(account.source)
         self._parts = [name for name in self._sections if name not in _TARGETS]
         self._given = _GIVEN.setdefault(tuple(self._sections.items()), {})
-        self.connection = duckdb.connect(config={"threads": 1})
-        self.connection.execute("SET TimeZone = 'UTC'")
-        # Joins are written with the wide table first; a sub-select's size is not guessed well.
-        self.connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
-        macros = files("assets.sources").joinpath("macros.sql").read_text(encoding="utf-8")
-        self.connection.execute(macros)
+        self.connection = mapping_connection()
         self._set_variables()
 
     def __enter__(self) -> Mapper:
