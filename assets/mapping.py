@@ -151,8 +151,8 @@ class Mapper:
 
     def _let_go(self) -> None:
         """Leave no record of a chunk to be held while the next one is read."""
-        for table in _TARGETS:
-            self.connection.unregister(f"mapped_{table}")
+        for view in (*(f"mapped_{table}" for table in _TARGETS), "incoming", "readable"):
+            self.connection.unregister(view)
         for name in self._parts:
             self._run(f'DROP TABLE "{name}"')
 
