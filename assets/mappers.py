@@ -85,7 +85,6 @@ class Mappers:
             mapper = self._free.get_nowait()
         except Empty:
             mapper = Mapper(self._account)
-            mapper.connection.execute("SET threads TO 1")  # a second one only gets in the way
             self._mappers.append(mapper)
         try:
             return mapper.map(chunk)

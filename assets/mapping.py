@@ -10,7 +10,8 @@ The result is a pure function of the records, the mapping and the account's stat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from assets.exact_numbers import with_exact_numbers
 from assets.mapped_columns import expression
+from assets.mapping_connection import mapping_connection
 from resources.accounts import Account
 from resources.errors import OrderloomError
 from resources.lazily import lazily
@@ -35,8 +37,12 @@ else:
 
 _TYPES: dict[str, dict[str, str]] = {}
 """DuckDB's types of the lake tables' columns: the same for every mapper."""
+_GIVEN: dict[tuple[tuple[str, str], ...], dict[str, set[str]]] = {}
+"""The columns that a mapping's targets give: the same for every mapper of it, dear to ask for."""
 _SECTION = re.compile(r"^-- section: (\w+)$", re.MULTILINE)
 _TARGETS = ("orders", "order_rows", "order_parties")
+_MADE_IN_ORDER = ("order_rows", "order_parties", "orders")
+"""An order has the number of its rows."""
 LAKE_TABLES = (*_TARGETS, "quarantine")
 
 
@@ -90,11 +96,9 @@ class Mapper:
     def __init__(self, account: Account, mapping: Mapping[str, str] | None = None) -> None:
         self._account = account
         self._sections = mapping if mapping is not None else sections(account.source)
-        self._given: dict[str, set[str]] = {}
-        self.connection = duckdb.connect(config={"threads": 1})
-        self.connection.execute("SET TimeZone = 'UTC'")
-        macros = files("assets.sources").joinpath("macros.sql").read_text(encoding="utf-8")
-        self.connection.execute(macros)
+        self._parts = [name for name in self._sections if name not in _TARGETS]
+        self._given = _GIVEN.setdefault(tuple(self._sections.items()), {})
+        self.connection = mapping_connection()
         self._set_variables()
 
     def __enter__(self) -> Mapper:
@@ -111,8 +115,8 @@ class Mapper:
         """
         try:
             is_whole = self._take(landed)
-            for name, select in self._sections.items():
-                self._create(f"mapped_{name}" if name in _TARGETS else name, select)
+            for name in self._parts:
+                self._create(name)
             return self._finished(None if is_whole else _NAMELESS)
         except Unmappable as fault:
             if landed.num_rows == 1:
@@ -129,17 +133,28 @@ class Mapper:
         return Mapped(nothing | {"quarantine": self._quarantined()})
 
     def _finished(self, unread: str | None) -> Mapped:
-        """What the sections made, and the quarantine; `unread` selects what none of them read."""
-        if not self._given:
-            self._given = {table: self._columns(f"mapped_{table}") for table in _TARGETS}
+        """What the targets' sections make, and the quarantine.
+
+        `unread` selects the faults of what no section reads.
+        """
+        made = {table: self._made(table) for table in _MADE_IN_ORDER}
         faults = self._fault_queries()
-        if unread is None and not any(map(self._finds_any, faults)):
-            quarantine, faultless = LAKE["quarantine"].empty_table(), ""
-        else:
+        quarantine = LAKE["quarantine"].empty_table()
+        if unread is not None or any(map(self._finds_any, faults)):
             self._quarantine([*faults, unread or _NO_FAULTS])
-            quarantine, faultless = self._quarantined(), _LOADED
-        tables = {table: self._finish(table, faultless) for table in _TARGETS}
-        return Mapped(tables | {"quarantine": quarantine})
+            quarantine = self._quarantined()
+            held = quarantine.filter(pc.field("is_held"))["version_id"]
+            made = {table: _without(each, held) for table, each in made.items()}
+        self._let_go()
+        finished = {table: _in_order(_as_in_lake(table, made[table])) for table in _TARGETS}
+        return Mapped(finished | {"quarantine": quarantine})
+
+    def _let_go(self) -> None:
+        """Leave no record of a chunk to be held while the next one is read."""
+        for view in (*(f"mapped_{table}" for table in _TARGETS), "incoming", "readable"):
+            self.connection.unregister(view)
+        for name in self._parts:
+            self._run(f'DROP TABLE "{name}"')
 
     def _set_variables(self) -> None:
         settings = self._account.settings
@@ -185,9 +200,15 @@ class Mapper:
     def _finds_any(self, sql: str) -> bool:
         return bool(self.connection.execute(f"SELECT 1 FROM ({sql}) LIMIT 1").fetchall())
 
-    def _create(self, name: str, select: str) -> None:
+    def _create(self, name: str) -> None:
+        with self._telling(name):
+            self._run(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {self._sections[name]}')
+
+    @contextmanager
+    def _telling(self, name: str) -> Iterator[None]:
+        """Tell what is wrong with a record from what is wrong with a section."""
         try:
-            self._run(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {select}')
+            yield
         except _of_the_data() as fault:
             raise Unmappable(_without_values(fault)) from None
         except duckdb.Error as fault:
@@ -197,22 +218,26 @@ class Mapper:
                 remedy="mend the section, then run `orderloom replay` for the account",
             ) from fault
 
-    def _columns(self, table: str) -> set[str]:
-        found = self.connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table]
-        ).fetchall()
-        return {name for (name,) in found}
+    def _gives(self, table: str) -> set[str]:
+        """The columns that a target's section gives; none where there is no such section."""
+        if table not in self._given:
+            given: set[str] = set()
+            if table in self._sections:
+                with self._telling(table):
+                    given = set(self.connection.sql(self._sections[table]).columns)
+            self._given[table] = given
+        return self._given[table]
 
     def _fault_queries(self) -> list[str]:
         """What selects the faults: those that sections tell, and what no source may send twice."""
         found = [
             f"SELECT version_id, unnest(faults) AS f FROM mapped_{table} WHERE len(faults) > 0"
             for table in _TARGETS
-            if "faults" in self._given[table]
+            if "faults" in self._gives(table)
         ]
-        if self._given["order_rows"]:
+        if self._gives("order_rows"):
             found.append(_ROW_TWICE)
-        if "options" in self._given["order_rows"]:
+        if "options" in self._gives("order_rows"):
             found.append(_OPTION_TWICE)
         return found
 
@@ -231,14 +256,15 @@ class Mapper:
         )
 
     def _quarantined(self) -> pa.Table:
-        return self._arrow("quarantine", "SELECT * FROM quarantined")
+        found = self.connection.execute("SELECT * FROM quarantined").to_arrow_table()
+        return _as_in_lake("quarantine", found)
 
-    def _finish(self, table: str, faultless: str) -> pa.Table:
+    def _made(self, table: str) -> pa.Table:
         """The mapped columns in the canonical order and types, ours and the defaults added.
 
-        `faultless` is the condition that leaves out what is held in quarantine, where any is.
+        And the faults. Queries know it as mapped_NAME.
         """
-        given = self._given[table]
+        given = self._gives(table)
         if not given:
             return LAKE[table].empty_table()
         unknown = given - set(LAKE[table].names) - {"faults"}
@@ -248,21 +274,20 @@ class Mapper:
                 where=f"assets/sources/{self._account.source}.sql",
                 remedy="use the column names of schemas/canonical.py",
             )
-        columns = ", ".join(
+        columns = [
             f'CAST({expression(table, name, given)} AS {kind}) AS "{name}"'
             for name, kind in self._types(table).items()
-        )
+        ] + [more for name, more in _FOR_FAULTS.items() if name in given]
         counts = ""
         if table == "orders":
-            rows = self._row_counts()
-            counts = f"LEFT JOIN ({rows}) AS c ON c.version_id = m.version_id"
-        return _in_order(
-            self._arrow(
-                table,
-                f"SELECT {columns} FROM mapped_{table} AS m "
-                f"JOIN versions AS v ON v.version_id = m.version_id {counts} {faultless}",
-            )
-        )
+            counts = f"LEFT JOIN ({self._row_counts()}) AS c ON c.version_id = m.version_id"
+        with self._telling(table):
+            made = self.connection.execute(
+                f"SELECT {', '.join(columns)} FROM ({self._sections[table]}\n) AS m "
+                f"LEFT JOIN versions AS v ON v.version_id = m.version_id {counts}"
+            ).to_arrow_table()
+        self.connection.register(f"mapped_{table}", made)
+        return made
 
     def _types(self, table: str) -> dict[str, str]:
         """DuckDB's types of a lake table's columns, in their order."""
@@ -272,19 +297,23 @@ class Mapper:
         return _TYPES[table]
 
     def _row_counts(self) -> str:
-        if not self._given["order_rows"]:
+        if not self._gives("order_rows"):
             return "SELECT CAST(NULL AS VARCHAR) AS version_id, 0 AS row_count"
         return "SELECT version_id, COUNT(*) AS row_count FROM mapped_order_rows GROUP BY version_id"
 
-    def _arrow(self, table: str, select: str) -> pa.Table:
-        try:
-            found = self.connection.execute(select).to_arrow_table()
-        except _of_the_data() as fault:
-            raise Unmappable(_without_values(fault)) from None
-        for field in LAKE[table]:
-            if not field.nullable and found[field.name].null_count:
-                raise Unmappable(f"{table}.{field.name} is empty")
-        return found.cast(LAKE[table])
+
+def _without(records: pa.Table, held: pa.ChunkedArray) -> pa.Table:
+    """The records of versions that are not held."""
+    return records.filter(pc.invert(pc.is_in(records["version_id"], held.combine_chunks())))
+
+
+def _as_in_lake(table: str, found: pa.Table) -> pa.Table:
+    """Records in a lake table's schema. Raises Unmappable where a required column is empty."""
+    found = found.select(LAKE[table].names)
+    for field in LAKE[table]:
+        if not field.nullable and found[field.name].null_count:
+            raise Unmappable(f"{table}.{field.name} is empty")
+    return found.cast(LAKE[table])
 
 
 def _in_order(records: pa.Table) -> pa.Table:
@@ -313,18 +342,21 @@ _ROW_TWICE = (
     "SELECT DISTINCT version_id, fault('order rows', 'a row id occurs twice', NULL, TRUE) AS f "
     "FROM mapped_order_rows GROUP BY version_id, order_row_key HAVING COUNT(*) > 1"
 )
-_OPTION_TWICE = (  # readers of a MAP refuse it
+_FOR_FAULTS = {
+    "faults": "m.faults",
+    "options": "cardinality(m.options) > 1 "  # readers of a MAP with a name twice refuse it
+    "AND len(map_keys(m.options)) <> len(list_distinct(map_keys(m.options))) AS has_option_twice",
+}
+"""Columns beside the canonical ones, by the column that they are made of."""
+_OPTION_TWICE = (
     "SELECT version_id, fault('options', 'a name occurs twice', NULL, TRUE) AS f "
-    "FROM mapped_order_rows "
-    "WHERE cardinality(options) > 1 "
-    "AND len(map_keys(options)) <> len(list_distinct(map_keys(options)))"
+    "FROM mapped_order_rows WHERE has_option_twice"
 )
 _VERSIONS = "SELECT * EXCLUDE (body), order_key || '@' || landing_seq AS version_id FROM incoming"
 _LANDED = (
     "SELECT order_key, source_order_id, order_key || '@' || landing_seq AS version_id, "
     "landing_seq, kind, body, content_hash, fetched_at FROM readable"
 )
-_LOADED = "WHERE m.version_id NOT IN (SELECT version_id FROM quarantined WHERE is_held)"
 _NAMELESS = (
     "SELECT version_id, CASE WHEN source_order_id IS NULL "
     "THEN fault('id', 'required, but absent', NULL, TRUE) "

@@ -103,7 +103,7 @@ def test_a_mapping_that_fails_fails_the_step_that_normalises(
         _broken(patch)
         ran = runner.sync(account)
     assert not ran.success
-    assert "section mapped_orders does not run" in str(ran.problem)
+    assert "section orders does not run" in str(ran.problem)
     assert {run["outcome"] for run in workshop.ledger.runs(None, KEY, "changes")} == {"succeeded"}
     assert [outcome for _, outcome, _ in _runs(workshop)] == ["failed"]
     made = workshop.normaliser(account).drain()

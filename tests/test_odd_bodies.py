@@ -9,9 +9,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from assets.exact_numbers import exact_numbers
+from assets.exact_numbers import exact_numbers, with_exact_numbers
 from tests.document_bodies import Path, body_of, id_of, put, take
 from tests.mapping_harness import Outcome, outcome, outcomes, read_extra
 
@@ -326,3 +327,11 @@ def test_parts_of_a_line_that_are_no_objects_are_told() -> None:
     found = outcome("efiling", body, "123")
     assert found.reasons() == {("product", False)}
     assert read_extra(found.rows[0])["package_name"] is None
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_a_long_number_is_found_wherever_it_stands(before: int) -> None:
+    body = '{"' + "a" * before + '":12345678901234.567}'
+    bodies = pa.table({"body": pa.array(["{}", "left out", body], pa.string())}).slice(2)
+    found = with_exact_numbers(bodies)["body"].to_pylist()
+    assert found == [body.replace("12345678901234.567", '"12345678901234.567"')]
