@@ -21,7 +21,7 @@ else:
 
 
 MOST_RECORDS = 5000
-MOST_BYTES = 12_000_000
+MOST_BYTES = 20_000_000
 """Of one chunk, as far as the size of the chunk before tells: mapping takes several times that."""
 _FIRST = 2000
 _LEAST = 50

@@ -63,9 +63,12 @@ class DriftLog:
 
     def look(self, chunk: pa.Table, mapped: Mapped) -> None:
         """Look at a chunk, less what a run that died had noted of it already."""
-        unseen = pc.field("landing_seq") > self._done
-        self._scanner.scan(chunk.filter(unseen))
-        self._scanner.codes(mapped.tables["orders"].filter(unseen))
+        orders = mapped.tables["orders"]
+        if pc.min(chunk["landing_seq"]).as_py() <= self._done:
+            unseen = pc.field("landing_seq") > self._done
+            chunk, orders = chunk.filter(unseen), orders.filter(unseen)
+        self._scanner.scan(chunk)
+        self._scanner.codes(orders)
 
     def keep(self, last: int) -> set[Noted]:
         """Keep what was found since the last time, in orders up to the landing sequence `last`."""

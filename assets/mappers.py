@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from assets.mapping import Mapped, Mapper
 from resources.accounts import Account
 from resources.lazily import lazily
+from resources.memory import give_back
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,6 +91,7 @@ class Mappers:
             return mapper.map(chunk)
         finally:
             self._free.put(mapper)
+            give_back()
 
     def _started(self) -> ThreadPoolExecutor:
         if self._threads is None:

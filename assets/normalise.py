@@ -247,7 +247,7 @@ class Normaliser:
         """Append to every table what it lacks, and note in `done` how far it has come."""
         for table in WRITTEN:
             records = pa.concat_tables(batch.tables[table])
-            if done[table]:
+            if done[table] > batch.made.after:
                 records = records.filter(pc.field("landing_seq") > done[table])
             if records.num_rows or table == "orders":
                 after, last = done[table], batch.reached
