@@ -22,6 +22,7 @@ from assets.normalise import Normalised, Normaliser
 from assets.pull import Pull, Puller
 from assets.workshop import Workshop
 from resources.accounts import Account
+from resources.errors import LedgerError
 from resources.lake import Lake
 from resources.leases import LeaseHeld
 from resources.ledger import Ledger
@@ -94,13 +95,14 @@ class Ahead:
         if self._work is None or self._made is None:
             return None
         fault = self._work.exception()  # met again by whoever normalises the rest, and raised there
-        self._ledger.finish_run(
-            self._run,
-            "succeeded" if fault is None else "failed",
-            error=None if fault is None else str(fault) or type(fault).__name__,
-            quarantined=self._made.quarantined,
-            seconds=self._made.seconds,
-        )
+        with suppress(LedgerError):  # what cannot be noted is met again, too, and fails no pull
+            self._ledger.finish_run(
+                self._run,
+                "succeeded" if fault is None else "failed",
+                error=None if fault is None else str(fault) or type(fault).__name__,
+                quarantined=self._made.quarantined,
+                seconds=self._made.seconds,
+            )
         return self._made
 
     def _normalise(self) -> None:

@@ -180,7 +180,7 @@ class Mapper:
         landed = _in_order(landed)
         self.connection.register("incoming", landed)
         readable = self._read(
-            "SELECT source_order_id IS NOT NULL AND json_valid(body) FROM incoming"
+            "SELECT source_order_id IS NOT NULL AND COALESCE(json_valid(body), FALSE) FROM incoming"
         )
         self._run(f"CREATE OR REPLACE TEMP TABLE versions AS {_VERSIONS}")
         is_whole = bool(pc.all(readable, min_count=0).as_py())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -326,8 +325,11 @@ class Api:
             return None
         missing = None
         if call.flaw is not None and self._dialect.refusal(reply) is None:
-            with suppress(msgspec.DecodeError, RecursionError):  # no JSON, as is told next
+            try:
                 missing = call.flaw(reply)
+            except (msgspec.DecodeError, RecursionError, ApiError):
+                if reply.is_json:
+                    raise
         if not reply.is_json:
             return reply.not_json()
         return None if missing is None else refusals.incomplete(reply, missing)

@@ -64,7 +64,7 @@ class Lake:
     def __init__(self, url: str) -> None:
         """Open nothing yet. `url`: a local path, a file URL, or an object-store URL."""
         local = url.removeprefix("file://")
-        self.root = None if "://" in local else Path(local).absolute()
+        self.root = None if "://" in local else Path(local).resolve()  # as delta-rs names files
         self.url = str(self.root) if self.root else url.rstrip("/")
         if self.root and any(character in self.url for character in "*?["):
             raise LakeError(
@@ -98,13 +98,11 @@ class Lake:
             return False
         with self._plainly(table):  # while it is written, nobody waits for the table
             written = write_file(self.root / table, table, rows) if self.root else None
-        is_done = False
         try:
-            is_done = self._append(table, rows, written, {stage: batch}, after)
+            return self._append(table, rows, written, {stage: batch}, after)
         finally:
-            if written is not None and not is_done:
+            if written is not None and not written.is_offered:
                 written.discard()
-        return is_done
 
     def _append(
         self,
@@ -120,6 +118,8 @@ class Lake:
                 if not self._is_awaited(table, stage, batch, after):
                     return False
                 handle = self._tables[table]
+                if written is not None:
+                    written.is_offered = True
                 try:
                     write_rows(handle, table, rows, batches, written=written)
                 except exceptions.CommitFailedError:

@@ -25,7 +25,8 @@ _LOG = "_delta_log"
 
 def purge(folder: Path, needed: list[DataFile]) -> int:
     """Delete every data file but these, and what was moved aside after crashes; how many."""
-    kept = {Path(file.path) for file in needed}
+    folder = folder.resolve()  # the log's files are named without links and dots
+    kept = {Path(file.path).resolve() for file in needed}
     gone = [
         path
         for path in folder.rglob("*.parquet*")

@@ -48,12 +48,14 @@ _GROUP = {"raw": 1000}
 """Rows of a row group, which is read as a whole; those of other tables are small."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Written:
-    """A data file that no log entry names yet."""
+    """A data file that no log entry names yet, or of which that is not known."""
 
     file: Path
     action: transaction.AddAction
+    is_offered: bool = False
+    """Whether a commit was begun: whatever became of it, a log entry may name the file since."""
 
     def discard(self) -> None:
         """Delete it, as far as that is possible."""

@@ -32,20 +32,32 @@ class Workers:
         """`do(task, stop)` for each task, `at_once` at a time; results in the tasks' order.
 
         `tasks` is drawn from as results are taken, at most `2 * at_once` ahead. The first error
-        ends it; `stop` is then set, and tasks not yet begun are dropped.
+        ends it; `stop` is then set, and tasks not yet begun are dropped. An error in drawing a
+        task comes after the results of those drawn before.
         """
         stop = self.new_stop()
         pool = ThreadPoolExecutor(at_once, self._name, initializer=self._remember_thread)
         with self._lock:
             self._pools.add(pool)
         ahead: deque[Future[Result]] = deque()
+        fault: Exception | None = None
+        drawn = iter(tasks)
         try:
-            for task in tasks:
+            while True:
+                try:
+                    task = next(drawn)
+                except StopIteration:
+                    break
+                except Exception as error:  # noqa: BLE001  (raised below)
+                    fault = error
+                    break
                 ahead.append(pool.submit(do, task, stop))
                 if len(ahead) == 2 * at_once:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
+            if fault is not None:
+                raise fault
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

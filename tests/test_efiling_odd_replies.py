@@ -235,6 +235,36 @@ def test_lines_lost_to_the_same_trouble_are_asked_for_once_more(serve: Serve) ->
     assert sorted(brand.lines_asked) == sorted([*range(1, 9), *range(4, 9)])
 
 
+def test_a_page_that_is_no_json_is_asked_for_again(serve: Serve) -> None:
+    brand = Brand([order(n) for n in range(1, 4)])
+    answer, odd = brand.answer, [b"<html>later", b'[{"id": 1},']
+
+    def lists_late(seen: Seen) -> Answer:
+        is_odd = odd and not seen.path.endswith("/orderlines")
+        return Answer(200, odd.pop(), NOW) if is_odd else answer(seen)
+
+    brand.answer = lists_late  # type: ignore[method-assign]
+    pulls = serve(brand)
+    pulls.changes(KEY)
+    assert set(states(pulls).values()) == {"complete"}
+    assert not odd
+
+
+def test_what_is_listed_before_a_page_that_always_fails_is_landed(serve: Serve) -> None:
+    brand = Brand([order(n) for n in range(1, 121)])
+    answer = brand.answer
+
+    def broken(seen: Seen) -> Answer:
+        is_broken = dict(seen.query).get("page[number]") == "2"
+        return Answer(500, b"broken", NOW) if is_broken else answer(seen)
+
+    brand.answer = broken  # type: ignore[method-assign]
+    pulls = serve(brand)
+    with pytest.raises(ApiError, match="500"):
+        pulls.changes(KEY)
+    assert len(states(pulls)) == 100
+
+
 def test_lines_are_asked_for_many_at_a_time_and_beside_the_next_page(serve: Serve) -> None:
     brand = Brand([order(n) for n in range(1, 111)])
     together = threading.Barrier(MOST_AT_ONCE, timeout=10)

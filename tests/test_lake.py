@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from canonical_rows import ACME, TWELVE, order, party, quarantined, raw, table
 from deltalake import DeltaTable
 
-from resources import lake_files
+from resources import lake_files, lake_flush
 from resources.errors import LakeError
 from resources.lake import Lake
 from schemas.canonical import LAKE, PERSONAL
@@ -268,6 +269,36 @@ def test_everything_written_is_flushed(lake: Lake, monkeypatch: pytest.MonkeyPat
     root = Path(lake.url)
     written = {path for path in root.rglob("*") if not path.name.startswith(("_last", "_flushed"))}
     assert written | {root} <= flushed
+
+
+def test_a_file_that_the_log_names_outlasts_a_disk_that_fills_while_it_is_flushed(
+    lake: Lake, con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = lake_flush.flush
+
+    def full(*_: object) -> None:
+        monkeypatch.setattr(lake_flush, "flush", flush)
+        assert Lake(lake.url).committed("raw", "land:b") == 2, "another process goes on from it"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lake.append("raw", table("raw", [raw("1", 1)]), stage="land:a", batch=1)
+    monkeypatch.setattr(lake_flush, "flush", full)
+    with pytest.raises(LakeError, match="No space left"):
+        lake.append("raw", table("raw", [raw("2", 2)]), stage="land:b", batch=2)
+    assert len(Lake(lake.url).read(con, "raw").fetchall()) == 2
+
+
+@pytest.mark.parametrize("way", ["link/lake", "link/../real/lake"])
+def test_what_is_needed_outlasts_a_purge_whatever_the_path(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection, way: str
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    lake = Lake(str(tmp_path / way))
+    for number in (1, 2):
+        lake.append("raw", table("raw", [raw(str(number), number)]), stage="a", batch=number)
+    lake.purge("raw", with_log=True)
+    assert len(lake.read(con, "raw").fetchall()) == 2
 
 
 def test_a_table_of_another_schema_version_is_refused(lake: Lake) -> None:

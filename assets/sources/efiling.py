@@ -19,11 +19,20 @@ import msgspec
 from pydantic import Field, Strict
 
 from assets.mapping import code_map
-from assets.sources.base import Batch, Cursor, Presence, Source, Until, settled_before
+from assets.sources.base import (
+    Batch,
+    Cursor,
+    Presence,
+    Record,
+    Source,
+    Until,
+    settled_before,
+)
 from assets.sources.efiling_lines import REQUESTS_PER_MINUTE, changed
 from assets.sources.efiling_pages import ORDERS, PAGE, Listed, listing
 from resources.accounts import Account, AccountSettings
 from resources.api import Api, Reply, retry_after
+from resources.errors import OrderloomError
 
 LOAD_DAYS = 365
 """Days of creation that are loaded between two moves of a fresh account's cursor."""
@@ -203,8 +212,18 @@ class Efiling(Source):
 
         `settled` is asked after the first reply; for it and for `begun` see `changed`.
         """
-        records = changed(api, _pieces(_unseen(orders, seen)), settled, begun)
-        while batch := list(islice(records, self.batch_size)):
+        batch: list[Record] = []
+        try:
+            for record in changed(api, _pieces(_unseen(orders, seen)), settled, begun):
+                batch.append(record)
+                if len(batch) == self.batch_size:
+                    yield Batch(batch)
+                    batch = []
+        except OrderloomError:
+            if batch:  # what a page that fails every time follows is landed all the same
+                yield Batch(batch)
+            raise
+        if batch:
             yield Batch(batch)
 
 
