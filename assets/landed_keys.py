@@ -38,6 +38,8 @@ class LandedKeys:
         self._hashes: list[pa.Array] = []
         self._seq: int | None = None
         """Landing sequence up to which the keys are known; None: they have not been read."""
+        self._generation: int | None = None
+        """How often the account had been replaced then: an erasure gives keys to other records."""
         self._is_second = False
 
     def among(self, keys: Sequence[str], last: int) -> Collection[str]:
@@ -69,6 +71,9 @@ class LandedKeys:
 
     def _read_up_to(self, last: int) -> None:
         """Read what others have landed, or what was landed before the run began."""
+        generation = self._lake.generation("raw", self._account)
+        if generation != self._generation:
+            self._hashes, self._seq, self._generation = [], None, generation
         before = self._seq or 0
         if before < last:
             for rows in pick(self._lake, "raw", _KEY, account=self._account, after=before):
