@@ -21,7 +21,7 @@ else:
 
 
 MOST_RECORDS = 5000
-MOST_BYTES = 20_000_000
+MOST_BYTES = 12_000_000
 """Of one chunk, as far as the size of the chunk before tells: mapping takes several times that."""
 _FIRST = 2000
 _LEAST = 50
@@ -36,6 +36,8 @@ def raw_chunks(lake: Lake, account: AccountKey, after: int, last: int) -> Iterat
     records = _FIRST
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET threads TO 1")
+        connection.execute("SET enable_external_file_cache = false")
         while files := [file for file in files if file.last_seq > after and file.first_seq <= last]:
             after = max(after, min(file.first_seq for file in files) - 1)
             if after >= last:

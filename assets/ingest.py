@@ -12,10 +12,10 @@ from datetime import date
 
 import dagster as dg
 
-from assets import ahead, freshness, history, presence, run_checks, source_checks, telling
+from assets import freshness, history, presence, run_checks, source_checks, telling
 from assets.normalise import Normalised
 from assets.partitions import account_key, accounts_of, plainly
-from assets.pull import CHANGES, Pull
+from assets.pull import CHANGES
 from assets.push import PUSH
 from assets.run_tags import mark
 from assets.sources import source as source_of
@@ -72,7 +72,7 @@ def _changes(source: Source, accounts: Sequence[Account]) -> dg.AssetsDefinition
             if PUSH in source.ways:  # what a push that died left accepted but not landed
                 workshop.pusher.settle(account, context.run.run_id)
             try:
-                pull = _pull(workshop, account, context)
+                pull = workshop.puller.changes(account, context.run.run_id)
             except run_checks.FAULTS as fault:
                 yield run_checks.failed(source.name, key, fault)
                 raise
@@ -124,7 +124,7 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
     ]
 
     @dg.multi_asset(
-        name=_canonical_step(source.name),
+        name=f"{source.name}_canonical",
         specs=specs,
         check_specs=source_checks.specs(source.name),
         partitions_def=accounts_of(source.name),
@@ -149,34 +149,19 @@ def _canonical(source: Source) -> dg.AssetsDefinition:
     return canonical
 
 
-def _pull(workshop: Workshop, account: Account, context: dg.AssetExecutionContext) -> Pull:
-    """Pull the changes; where the same run normalises them, some of that is done meanwhile."""
-    run_id = context.run.run_id
-    if _canonical_step(account.source) not in {node.name for node in context.job_def.nodes}:
-        return workshop.puller.changes(account, run_id)
-    with ahead.normalising(workshop, account, run_id) as puller:
-        return puller.changes(account, run_id)
-
-
-def _canonical_step(source_name: str) -> str:
-    return f"{source_name}_canonical"
-
-
 def _normalise(workshop: Workshop, key: str, run_id: str) -> Normalised:
     """Drain one account, with a row of run history where there was something to drain.
 
     Also where a replay drained what an earlier run failed at: the account would count as failing.
     """
     normaliser = workshop.normaliser(workshop.accounts.get(key))
-    made = workshop.ahead.pop((run_id, key), Normalised())
-    is_over = normaliser.is_drained and not made.has_any
-    if is_over and workshop.ledger.failing_since(key, NORMALISE) is None:
-        return made
+    if normaliser.is_drained and workshop.ledger.failing_since(key, NORMALISE) is None:
+        return Normalised()
     run = workshop.ledger.start_run(key, NORMALISE, run_id=f"{run_id}/{NORMALISE}")
     began = time.monotonic()
     try:
-        made.add(normaliser.drain())
-        seconds = made.seconds + time.monotonic() - began
+        made = normaliser.drain()
+        seconds = time.monotonic() - began
         workshop.ledger.finish_run(run, "succeeded", quarantined=made.quarantined, seconds=seconds)
     except BaseException as fault:
         workshop.ledger.finish_run(run, "failed", error=str(fault) or type(fault).__name__)

@@ -10,7 +10,7 @@ died between two tables is completed without writing anything twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ else:
     pa = lazily("pyarrow")
     pc = lazily("pyarrow.compute")
 
-MOST_BYTES = 48_000_000
+MOST_BYTES = 24_000_000
 """Of canonical records committed together. A commit has costs of its own (footers, flushes)."""
 WRITTEN = ("order_rows", "order_parties", "quarantine", "orders")
 """In this order: an order is never visible without its rows."""
@@ -56,14 +56,12 @@ class Normalised:
     after: int = 0
     """It was made of what was landed after this landing sequence."""
     drift: set[Noted] = field(default_factory=set)
-    seconds: float = 0.0
-    """Spent on it while more was being landed."""
 
     def add(self, later: Normalised) -> None:
         """Add what was made after this, which may be nothing."""
         if not self.has_any:
             self.after = later.after
-        for name in ("orders", "order_rows", "order_parties", "quarantined", "seconds"):
+        for name in ("orders", "order_rows", "order_parties", "quarantined"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         self.drift |= later.drift
 
@@ -164,29 +162,13 @@ class Normaliser:
         ):
             return self._replace(mappers, lease)
 
-    def go_ahead(
-        self, mappers: Mappers, lease: Lease, total: Normalised, is_over: Callable[[], bool]
-    ) -> None:
-        """As `drain`, under a lease held already, until it is over; what is committed is counted.
-
-        Leaves to `drain` what that has to mend first.
-        """
-        if not (self.is_drained or self._is_half_replayed):
-            self._go_on(mappers, lease, total, is_over)
-
-    def _go_on(
-        self,
-        mappers: Mappers,
-        lease: Lease,
-        total: Normalised,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def _go_on(self, mappers: Mappers, lease: Lease, total: Normalised) -> None:
         """Map what was landed and not yet mapped, under the lease."""
         done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
         last = self._lake.committed("raw", landing_stage(self._account))
         drift = self._drift_log(mappers, done["orders"])
         batch = Batch(done["orders"])
-        for chunk, mapped in mappers.map(self._chunks(done["orders"], last, is_over)):
+        for chunk, mapped in mappers.map(self._chunks(done["orders"], last)):
             drift.look(chunk, mapped)
             batch.add(mapped, pc.max(chunk["landing_seq"]).as_py())
             if batch.is_full:
@@ -254,14 +236,8 @@ class Normaliser:
                 self._lake.append(table, records, stage=self._stage, batch=last, after=after)
                 done[table] = max(after, last)
 
-    def _chunks(
-        self, after: int, last: int, is_over: Callable[[], bool] = lambda: False
-    ) -> Iterator[pa.Table]:
-        """Raw records beyond a landing sequence up to another, until it is over."""
-        for chunk in raw_chunks(self._lake, self._own, after, last):
-            yield chunk
-            if is_over():
-                return
+    def _chunks(self, after: int, last: int) -> Iterator[pa.Table]:
+        return raw_chunks(self._lake, self._own, after, last)
 
 
 def rewriting(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from assets.normalise import Normalised, Normaliser
+from assets.normalise import Normaliser
 from assets.pull import Pull, Puller
 from assets.sources import accounts
 from resources.accounts import Account, Accounts
@@ -41,8 +41,6 @@ class Workshop:
     """Values of the person whom this process erases: told to no run, log or ledger."""
     proof: Proof | None = None
     """What the search for them came to."""
-    ahead: dict[tuple[str, str], Normalised] = field(default_factory=dict, repr=False)
-    """By run and account what was normalised while it was landed, until the step that tells."""
 
     @property
     def accounts(self) -> Accounts:

@@ -10,12 +10,16 @@ back what is free takes 15 ms of CPU.
 from __future__ import annotations
 
 import ctypes
+import sys
 from functools import cache
 from typing import Any
 
 
 def give_back() -> None:
     """Give free memory back to the system; nothing where the C library cannot, as on macOS."""
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
     trim = _trim()
     if trim is not None:
         trim(0)

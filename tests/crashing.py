@@ -156,7 +156,6 @@ def _run(
     output: str,
 ) -> None:
     """What a child does."""
-    from assets import ahead
     from assets.sources import SOURCES, source
     from pipelines.cli import main
 
@@ -172,7 +171,6 @@ def _run(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in SOURCES:
         type(source(name)).batch_size = batch_size
-    ahead.ENOUGH = batch_size
     if die_at is not None:
         die_at.arm()
     if most_bytes:

@@ -22,8 +22,7 @@ stages = Stopwatch()
 
 
 def main() -> None:
-    """Pull, normalise meanwhile and afterwards, publish, tend the lake: what a run's steps do."""
-    from assets.ahead import normalising
+    """Pull, normalise, publish, tend the lake: what a run's steps do."""
     from assets.holding_back import note
     from assets.marts import MARTS
     from assets.reference import reference
@@ -34,10 +33,7 @@ def main() -> None:
     accounts = [*workshop.accounts]
     stages.done("open")
     run_id = f"run-{time.time_ns()}"
-    pulls = []
-    for account in accounts:
-        with normalising(workshop, account, run_id) as puller:
-            pulls.append(puller.changes(account, f"{run_id}/{account.key}"))
+    pulls = [workshop.puller.changes(each, f"{run_id}/{each.key}") for each in accounts]
     stages.done("pull")
     for account in accounts:
         workshop.normaliser(account).drain()
