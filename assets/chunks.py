@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 else:
     duckdb = lazily("duckdb")
-    pa = lazily("pyarrow")
-
 
 MOST_RECORDS = 5000
 MOST_BYTES = 12_000_000

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow.compute as pc
 else:
     duckdb = lazily("duckdb")
-    pa = lazily("pyarrow")
     pc = lazily("pyarrow.compute")
 
 TABLE = "drift"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from assets.erased import Erased
 from resources.accounts import Account
+from resources.arrays import moment_of
 from resources.lake import Lake
 from resources.lake_pick import Having, pick
 from resources.lazily import lazily
@@ -90,16 +91,6 @@ class Landed:
         )
         return frozenset(order_id for (order_id,) in rows)
 
-    def missed(self, ids: Collection[str]) -> frozenset[str]:
-        """Those of the ids that are suspected or found to be deleted: being seen again is news."""
-        rows = self._query(
-            "SELECT source_order_id FROM raw WHERE source_order_id IN (SELECT id FROM wanted) "
-            "GROUP BY source_order_id "
-            "HAVING arg_max(kind, landing_seq) IN ('suspected', 'absent')",
-            ids,
-        )
-        return frozenset(order_id for (order_id,) in rows)
-
     def landed_after(self, seq: int, ids: Collection[str]) -> frozenset[str]:
         """Those of the ids that were landed after a landing sequence."""
         rows = self._query(
@@ -118,7 +109,7 @@ class Landed:
             f"AND epoch_us(max(fetched_at)) >= {round(moment.timestamp() * 1_000_000)}",
             ids,
         )
-        return {order_id: _utc(received) for order_id, received in rows}
+        return {order_id: moment_of(int(received)) for order_id, received in rows}
 
     def standings(self) -> dict[str, Standing]:
         """Where each order with an id stands, tombstones included."""
@@ -258,7 +249,14 @@ def _newest_of(rows: Sequence[tuple[Any, ...]]) -> Newest:
     first_seen = min(row[3] for row in rows)
     before = (None, *(row[1] for row in rows))
     fetched = max(row[4] for row, old in zip(rows, before, strict=False) if row[1] != old)
-    return Newest(content_hash, kind, _utc(first_seen), _utc(fetched), _utc(observed), last_seq)
+    return Newest(
+        content_hash,
+        kind,
+        moment_of(first_seen),
+        moment_of(fetched),
+        moment_of(observed),
+        last_seq,
+    )
 
 
 def _plain(rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
@@ -268,7 +266,3 @@ def _plain(rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
         for column in rows.columns
     )
     return zip(*(column.to_pylist() for column in columns), strict=True)
-
-
-def _utc(microseconds: int | str) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))

@@ -19,14 +19,7 @@ from typing import TYPE_CHECKING
 
 from assets.mapping import Mapped, Mapper
 from resources.accounts import Account
-from resources.lazily import lazily
 from resources.memory import give_back
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazily("pyarrow")
-
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,10 +32,9 @@ MOST_UNDER_WAY = SIDE_BY_SIDE + 1
 class Mappers:
     """Maps an account's chunks, with as many mappers as there is work for."""
 
-    def __init__(self, account: Account, side_by_side: int = SIDE_BY_SIDE) -> None:
+    def __init__(self, account: Account) -> None:
         """Open none yet."""
         self._account = account
-        self._side_by_side = side_by_side
         self._mappers: list[Mapper] = []
         self._free: SimpleQueue[Mapper] = SimpleQueue()
         self._threads: ThreadPoolExecutor | None = None
@@ -66,7 +58,7 @@ class Mappers:
         caller's thread.
         """
         waiting = iter(chunks)
-        first = list(islice(waiting, self._side_by_side))
+        first = list(islice(waiting, SIDE_BY_SIDE))
         if len(first) < 2:
             for chunk in chain(first, waiting):
                 yield chunk, self._map(chunk)
@@ -95,7 +87,7 @@ class Mappers:
 
     def _started(self) -> ThreadPoolExecutor:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._side_by_side, "mapper")
+            self._threads = ThreadPoolExecutor(SIDE_BY_SIDE, "mapper")
         return self._threads
 
 

@@ -89,7 +89,7 @@ class Normalised:
 
 
 @dataclass
-class Batch:
+class Gathered:
     """Mapped chunks that are committed together."""
 
     reached: int
@@ -167,44 +167,44 @@ class Normaliser:
         done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
         last = self._lake.committed("raw", landing_stage(self._account))
         drift = self._drift_log(mappers, done["orders"])
-        batch = Batch(done["orders"])
+        gathered = Gathered(done["orders"])
         for chunk, mapped in mappers.map(self._chunks(done["orders"], last)):
             drift.look(chunk, mapped)
-            batch.add(mapped, pc.max(chunk["landing_seq"]).as_py())
-            if batch.is_full:
-                total.add(self._commit(batch, drift, lease, done))
-                batch = Batch(batch.reached)
-        if batch.tables["orders"]:
-            total.add(self._commit(batch, drift, lease, done))
+            gathered.add(mapped, pc.max(chunk["landing_seq"]).as_py())
+            if gathered.is_full:
+                total.add(self._commit(gathered, drift, lease, done))
+                gathered = Gathered(gathered.reached)
+        if gathered.tables["orders"]:
+            total.add(self._commit(gathered, drift, lease, done))
 
     def _replace(self, mappers: Mappers, lease: Lease) -> Normalised:
         """As `replay`, under the lease. Every table gets one generation, the same for all."""
         done = {table: self._lake.committed(table, self._stage) for table in WRITTEN}
         last = self._lake.committed("raw", landing_stage(self._account))
         generation = 1 + max(self._lake.generation(table, self._own) for table in WRITTEN)
-        batch = Batch(0)
+        gathered = Gathered(0)
         log = DriftLog(self._account, self._lake, self._stage)
         scanner = Scanner(self._account)
         for chunk, mapped in mappers.map(self._chunks(0, last)):
-            batch.add(mapped, last)
+            gathered.add(mapped, last)
             scanner.scan(chunk)
             scanner.codes(mapped.tables["orders"])
         with rewriting(self._ledger, DRIFT):
             lease.check()
-            batch.made.drift = log.replace(scanner, last)
+            gathered.made.drift = log.replace(scanner, last)
         for table in WRITTEN:
             with rewriting(self._ledger, table):
                 lease.check()
                 self._lake.replace_account(
                     table,
                     self._own,
-                    batch.tables[table],
+                    gathered.tables[table],
                     stage=self._stage,
                     batch=last,
                     after=done[table],
                     generation=generation,
                 )
-        return batch.made
+        return gathered.made
 
     def _drift_log(self, mappers: Mappers, mapped_to: int) -> DriftLog:
         """The account's drift, brought up to what is mapped where it was never noted."""
@@ -218,21 +218,21 @@ class Normaliser:
         return log
 
     def _commit(
-        self, batch: Batch, drift: DriftLog, lease: Lease, done: dict[str, int]
+        self, gathered: Gathered, drift: DriftLog, lease: Lease, done: dict[str, int]
     ) -> Normalised:
         lease.check()
-        batch.made.drift = drift.keep(batch.reached)
-        self._write(batch, done)
-        return batch.made
+        gathered.made.drift = drift.keep(gathered.reached)
+        self._write(gathered, done)
+        return gathered.made
 
-    def _write(self, batch: Batch, done: dict[str, int]) -> None:
+    def _write(self, gathered: Gathered, done: dict[str, int]) -> None:
         """Append to every table what it lacks, and note in `done` how far it has come."""
         for table in WRITTEN:
-            records = pa.concat_tables(batch.tables[table])
-            if done[table] > batch.made.after:
+            records = pa.concat_tables(gathered.tables[table])
+            if done[table] > gathered.made.after:
                 records = records.filter(pc.field("landing_seq") > done[table])
             if records.num_rows or table == "orders":
-                after, last = done[table], batch.reached
+                after, last = done[table], gathered.reached
                 self._lake.append(table, records, stage=self._stage, batch=last, after=after)
                 done[table] = max(after, last)
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-import pyarrow as pa
 
 from assets import charts, previews
 from assets.telling import Metadata
 from resources.warehouse import Publication
+from resources.warehouse_fill import type_of
 from schemas.canonical import LAKE
 from schemas.published import PUBLISHED
 
@@ -82,30 +82,13 @@ def defined_columns(name: str) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 field.name,
-                _published_type(field.type),
+                type_of(field.type).replace('"', ""),
                 field.metadata[b"comment"].decode(),
                 constraints=dg.TableColumnConstraints(nullable=field.nullable),
             )
             for field in schema
         ]
     )
-
-
-_TYPES = {"string": "VARCHAR", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT",
-          "bool": "BOOLEAN", "double": "DOUBLE"}  # fmt: skip
-
-
-def _published_type(kind: pa.DataType) -> str:
-    """DuckDB's name of a type, without asking DuckDB: that would import pandas to define assets."""
-    if pa.types.is_decimal(kind):
-        return f"DECIMAL({kind.precision},{kind.scale})"
-    if pa.types.is_list(kind):
-        return f"{_published_type(kind.value_type)}[]"
-    if pa.types.is_nested(kind):
-        return "MAP" if pa.types.is_map(kind) else "STRUCT"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP"
-    return "DATE" if pa.types.is_date(kind) else _TYPES[str(kind)]
 
 
 def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:

@@ -39,7 +39,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         "assets.sources.brightpearl:_read_orders",
         "assets.sources.brightpearl:_record",
     ),
-    "known": ("assets.known:Landed.values", "assets.known:Landed.missed"),
+    "known": ("assets.known:Landed.values",),
     "land": ("assets.landing:Landing.land",),
     "normalise": ("assets.mapping:Mapper.map",),
     "drift": ("assets.drift_log:DriftLog.look", "assets.drift_log:DriftLog.keep"),

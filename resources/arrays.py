@@ -1,7 +1,7 @@
 """Arrow columns out of Python values.
 
-Belongs here: building one column in one go. Does not belong here: which columns there are
-(`schemas/lake.py`).
+Belongs here: building one column in one go, and moments as the numbers that columns hold. Does not
+belong here: which columns there are (`schemas/lake.py`).
 
 What `pa.array` does as well, but in one copy, and without importing pandas for the question
 whether the values are a pandas object: a fifth of a second in every process that lands anything.
@@ -51,9 +51,19 @@ def numbers(values: Iterable[int], code: str = "q") -> pa.Array:
     return pa.Array.from_buffers(kind, len(held), [None, pa.py_buffer(held)])
 
 
+def micros(moment: datetime) -> int:
+    """A moment as microseconds since 1970, UTC; one without a time zone is taken for UTC."""
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _BEGINNING) // _MICROSECOND
+
+
+def moment_of(microseconds: int) -> datetime:
+    """The moment so many microseconds after the beginning of 1970, UTC."""
+    return _BEGINNING + microseconds * _MICROSECOND
+
+
 def moments(values: Sequence[datetime]) -> pa.Array:
-    """Moments with a time zone, as UTC to the microsecond."""
-    known = {value: (value - _BEGINNING) // _MICROSECOND for value in set(values)}
+    """Moments as UTC to the microsecond."""
+    known = {value: micros(value) for value in set(values)}
     held = array("q", map(known.__getitem__, values))
     return pa.Array.from_buffers(pa.timestamp("us", "UTC"), len(held), [None, pa.py_buffer(held)])
 

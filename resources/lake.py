@@ -34,7 +34,7 @@ from resources.lake_files import (
 )
 from resources.lake_files import create as create_table
 from resources.lake_lock import compacting
-from resources.lake_purge import purge, purge_log, vacuum_all
+from resources.lake_purge import purge, vacuum_all
 from resources.lake_standing import Standing, Standings
 from resources.lake_write import Written, write_file, write_rows
 from resources.lazily import lazily
@@ -316,7 +316,7 @@ class Lake:
             gone = purge(self.root / table, data_files(handle))
             if with_log:
                 lake_keeping.checkpoint(self.root / table, handle)
-                gone += purge_log(self.root / table, handle.version())
+                gone += lake_keeping.shorten_log(self.root / table, handle.version())
                 self._tables.pop(table)
             return gone
 

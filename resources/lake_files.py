@@ -27,6 +27,8 @@ else:
     exceptions = lazily("deltalake.exceptions")
     pa = lazily("pyarrow")
 
+LOG = "_delta_log"
+"""A table's folder of log entries and checkpoints."""
 LAST_CHECKPOINT = "_last_checkpoint"
 """In the log's folder: which checkpoint to begin with, for readers who trust it."""
 
@@ -141,16 +143,25 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def writer_properties(table: str) -> deltalake.WriterProperties:
-    """zstd everywhere; statistics on keys alone, so that none shows personal data.
+def compression_level(table: str) -> int:
+    """Of zstd. Raw records are many bytes that hardly anybody reads again."""
+    return 1 if table == "raw" else 3
 
-    Row groups are bounded, since one is held in memory until it is whole: whatever is read or
-    written at once. Bodies of raw records are long, so fewer of them make one.
+
+def rows_in_group(table: str) -> int:
+    """Rows of a row group at most: one is held in memory until it is whole, and read as a whole.
+
+    Bodies of raw records are long, and orders are looked up among them one by one.
     """
+    return 1000 if table == "raw" else 100_000
+
+
+def writer_properties(table: str) -> deltalake.WriterProperties:
+    """zstd everywhere; statistics on keys alone, so that none shows personal data."""
     return deltalake.WriterProperties(
-        max_row_group_size=10_000 if table == "raw" else 100_000,
+        max_row_group_size=rows_in_group(table),
         compression="ZSTD",
-        compression_level=1 if table == "raw" else 3,
+        compression_level=compression_level(table),
         default_column_properties=deltalake.ColumnProperties(statistics_enabled="NONE"),
         column_properties={
             name: deltalake.ColumnProperties(statistics_enabled="CHUNK") for name in STATISTICS
@@ -249,7 +260,7 @@ def _literal(text: str) -> str:
 
 def log_entries(folder: Path, before: int, after: int) -> list[LogEntry]:
     """The versions after `before` up to and including `after` of a local table."""
-    paths = [folder / "_delta_log" / f"{v:020d}.json" for v in range(before + 1, after + 1)]
+    paths = [folder / LOG / f"{v:020d}.json" for v in range(before + 1, after + 1)]
     return [
         LogEntry(path, tuple(json.loads(line) for line in path.read_text("utf-8").splitlines()))
         for path in paths

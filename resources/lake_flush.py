@@ -25,7 +25,7 @@ from urllib.parse import unquote
 
 from resources.durable import flush_file, flush_folder, flush_folders, replace_file
 from resources.errors import LakeError
-from resources.lake_files import LAST_CHECKPOINT, LogEntry, log_entries
+from resources.lake_files import LAST_CHECKPOINT, LOG, LogEntry, log_entries
 from resources.lazily import lazily
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ that begin with an underscore."""
 ASIDE = "_torn"
 """Beside it: what was moved aside, a folder each time."""
 
-_LOG = "_delta_log"
 _AHEAD = 2
 """Versions beyond the mark that are looked for by name, before anything is listed."""
 
@@ -68,7 +67,7 @@ def flush(folder: Path, since: int, until: int) -> None:
     since = since if marked is None else max(since, marked)
     entries = log_entries(folder, since, until)
     gone = _removed(entries)
-    folders = {folder / _LOG}
+    folders = {folder / LOG}
     for entry in entries:
         for path in entry.added:
             if path not in gone:
@@ -90,7 +89,7 @@ def is_settled(folder: Path) -> bool:
     """Whether nothing lies beyond the mark, as far as three file names tell."""
     mark = flushed(folder)
     if mark is None:
-        return not (folder / _LOG).exists()
+        return not (folder / LOG).exists()
     return not any(_entry(folder, mark + n).exists() for n in range(1, _AHEAD + 1))
 
 
@@ -216,10 +215,10 @@ def _is_readable(path: Path) -> bool:
 
 def _torn_checkpoints(folder: Path) -> list[Path]:
     """Checkpoints that cannot be read, and a hint that leads to none: the log does without them."""
-    found = [p for p in (folder / _LOG).glob("*.checkpoint*.parquet") if not _is_readable(p)]
-    hint = folder / _LOG / LAST_CHECKPOINT
+    found = [p for p in (folder / LOG).glob("*.checkpoint*.parquet") if not _is_readable(p)]
+    hint = folder / LOG / LAST_CHECKPOINT
     if hint.exists():
-        whole = set((folder / _LOG).glob("*.checkpoint*.parquet")) - set(found)
+        whole = set((folder / LOG).glob("*.checkpoint*.parquet")) - set(found)
         told = _told(hint)
         if not any(path.name.startswith(f"{told:020d}.") for path in whole):
             found.append(hint)
@@ -275,12 +274,12 @@ def _removed(entries: Iterable[LogEntry]) -> set[Path]:
 
 def _versions(folder: Path) -> list[int]:
     """The versions that have a log entry, ascending."""
-    names = os.listdir(folder / _LOG) if (folder / _LOG).exists() else []
+    names = os.listdir(folder / LOG) if (folder / LOG).exists() else []
     return sorted(int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].isdigit())
 
 
 def _entry(folder: Path, number: int) -> Path:
-    return folder / _LOG / f"{number:020d}.json"
+    return folder / LOG / f"{number:020d}.json"
 
 
 @contextmanager

@@ -13,6 +13,7 @@ so that a reader who asks for one stretch of landing sequences opens a part of a
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from resources.durable import flush_file, flush_folder
 from resources.errors import LakeError
 from resources.lake_files import (
     LAST_CHECKPOINT,
+    LOG,
     AccountKey,
     DataFile,
     expected_rows,
@@ -50,8 +52,6 @@ table reads each of them, 0.2 ms, and writing a checkpoint takes 16 ms."""
 LOG_HOURS = 24
 """Log entries that a checkpoint has made needless stay for so long: a process that has the table
 open follows them one by one, and no run lasts longer than some hours."""
-
-_LOG = "_delta_log"
 
 
 class RowsLost(LakeError):
@@ -136,7 +136,7 @@ def refuse_if_rows_were_lost(
 def has_long_log(folder: Path, version: int) -> bool:
     """Whether whoever opens a local table reads too many log entries after its checkpoint."""
     try:
-        told = json.loads((folder / _LOG / LAST_CHECKPOINT).read_text("utf-8"))
+        told = json.loads((folder / LOG / LAST_CHECKPOINT).read_text("utf-8"))
         newest = int(told["version"])
     except (OSError, ValueError, KeyError, TypeError):  # none yet, or torn: the log does without
         newest = -1
@@ -146,25 +146,28 @@ def has_long_log(folder: Path, version: int) -> bool:
 def checkpoint(folder: Path, handle: deltalake.DeltaTable) -> None:
     """Write a checkpoint of the version that the handle is at, and flush it."""
     handle.create_checkpoint()
-    log = folder / _LOG
+    log = folder / LOG
     for path in (*log.glob(f"{handle.version():020d}.checkpoint*.parquet"), log / LAST_CHECKPOINT):
         flush_file(path)
     flush_folder(log)
 
 
-def shorten_log(folder: Path, version: int, hours: float) -> int:
-    """Delete what came before a version that has a flushed checkpoint and is older; how many files.
+def shorten_log(folder: Path, version: int, hours: float = -math.inf) -> int:
+    """Delete the log entries and checkpoints before a version that has a flushed checkpoint.
 
-    What stages have committed, their transactions, is in the checkpoint, too.
+    How many files. What stages have committed, their transactions, is in the checkpoint, too.
+    `hours`: only what is older than that. Processes that had the table open and did not follow see
+    an error once and open it again.
     """
     before = time.time() - hours * 3600
     gone = [
         path
-        for path in (folder / _LOG).iterdir()
+        for path in (folder / LOG).iterdir()
         if path.name[:20].isdigit()
         and int(path.name[:20]) < version
         and path.stat().st_mtime < before
     ]
     for path in sorted(gone):
         path.unlink()
+    flush_folder(folder / LOG)
     return len(gone)

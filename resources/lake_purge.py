@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING
 
 from resources import lake_flush
 from resources.durable import flush_folder
-from resources.lake_files import DataFile
-from resources.lazily import lazily
+from resources.lake_files import LOG, DataFile
 
 if TYPE_CHECKING:
     import deltalake
-else:
-    deltalake = lazily("deltalake")
-
-_LOG = "_delta_log"
 
 
 def purge(folder: Path, needed: list[DataFile]) -> int:
@@ -30,7 +25,7 @@ def purge(folder: Path, needed: list[DataFile]) -> int:
     gone = [
         path
         for path in folder.rglob("*.parquet*")
-        if path not in kept and _LOG not in path.relative_to(folder).parts and path.is_file()
+        if path not in kept and LOG not in path.relative_to(folder).parts and path.is_file()
     ]
     for path in gone:
         path.unlink()
@@ -41,22 +36,6 @@ def purge(folder: Path, needed: list[DataFile]) -> int:
     for parent in {path.parent for path in gone} | {folder}:
         if parent.exists():
             flush_folder(parent)
-    return len(gone)
-
-
-def purge_log(folder: Path, version: int) -> int:
-    """Delete the log entries and checkpoints before a version that has a checkpoint; how many.
-
-    Processes that had the table open see an error once and open it again.
-    """
-    gone = [
-        path
-        for path in (folder / _LOG).iterdir()
-        if path.name[:20].isdigit() and int(path.name[:20]) < version
-    ]
-    for path in gone:
-        path.unlink()
-    flush_folder(folder / _LOG)
     return len(gone)
 
 

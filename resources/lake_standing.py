@@ -25,12 +25,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from resources import lake_flush
+from resources.lake_files import LOG
 from schemas.lake import SCHEMA_VERSION
 
 NOTE = "_standing"
 """Beside a table's `_delta_log`. Readers pass over names that begin with an underscore."""
-
-_LOG = "_delta_log"
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def _newest(folder: Path) -> str | None:
     A checkpoint without its log entry is none that a note speaks of.
     """
     try:
-        names = os.listdir(folder / _LOG)
+        names = os.listdir(folder / LOG)
     except FileNotFoundError:
         return None
     return max((name for name in names if name[:20].isdigit()), key=_order, default=None)
@@ -170,4 +169,4 @@ def _name(version: int | None) -> str:
 
 
 def _entry(folder: Path, newest: str) -> str:
-    return sha256((folder / _LOG / newest).read_bytes()).hexdigest()
+    return sha256((folder / LOG / newest).read_bytes()).hexdigest()

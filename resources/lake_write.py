@@ -23,7 +23,13 @@ from uuid import uuid4
 
 from resources import lake_keeping
 from resources.lake_commits import of_account, transactions
-from resources.lake_files import STATISTICS, AccountKey, writer_properties
+from resources.lake_files import (
+    STATISTICS,
+    AccountKey,
+    compression_level,
+    rows_in_group,
+    writer_properties,
+)
 from resources.lazily import lazily
 from schemas.lake import PARTITION_COLUMNS
 
@@ -44,8 +50,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 """Names that are written in a path as they are."""
 _DIFFERENT = frozenset({"order_key", "source_order_id", "body", "content_hash", "version_id"})
 """Columns of which hardly two values are alike: a dictionary of them would be built in vain."""
-_GROUP = {"raw": 1000}
-"""Rows of a row group, which is read as a whole; those of other tables are small."""
 
 
 @dataclass
@@ -81,10 +85,10 @@ def write_file(folder: Path, table: str, rows: pa.Table) -> Written | None:
             data,
             file,
             compression="zstd",
-            compression_level=1 if table == "raw" else 3,
+            compression_level=compression_level(table),
             use_dictionary=[name for name in data.column_names if name not in _DIFFERENT],
             write_statistics=list(STATISTICS),
-            row_group_size=_GROUP.get(table, 100_000),
+            row_group_size=rows_in_group(table),
         )
         action = transaction.AddAction(
             path=path,

@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.lake import AccountKey
-from resources.lazily import lazily
 from resources.warehouse_describe import literal
 from schemas.status import DIMENSIONS
 
 if TYPE_CHECKING:
     import duckdb
-else:
-    duckdb = lazily("duckdb")
 
 BEFORE = "before"
 """The file published before, as the file that is being built sees it."""

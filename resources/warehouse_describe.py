@@ -13,15 +13,11 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from resources.lazily import lazily
 from schemas.lake import LAKE
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-else:
-    duckdb = lazily("duckdb")
-    pa = lazily("pyarrow")
 
 View = tuple[str, str, dict[str, str]]
 """SELECT, grain, column -> meaning."""

@@ -51,7 +51,7 @@ class Built:
 
 def build_file(building: Path, lake: Lake, plan: Plan, content: Content) -> Built:
     """Build one file; nothing is written, and it is not to be published, where there are faults."""
-    from resources.warehouse_build import Build
+    from resources.warehouse_build import Build  # A run in which nothing changed does without.
 
     if plan.base is not None:
         publication.copy(plan.base.path, building)

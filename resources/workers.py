@@ -40,23 +40,15 @@ class Workers:
         with self._lock:
             self._pools.add(pool)
         ahead: deque[Future[Result]] = deque()
-        fault: Exception | None = None
-        drawn = iter(tasks)
+        faults: list[Exception] = []
         try:
-            while True:
-                try:
-                    task = next(drawn)
-                except StopIteration:
-                    break
-                except Exception as error:  # noqa: BLE001  (raised below)
-                    fault = error
-                    break
+            for task in _until_fault(tasks, faults):
                 ahead.append(pool.submit(do, task, stop))
                 if len(ahead) == 2 * at_once:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
-            if fault is not None:
+            for fault in faults:
                 raise fault
         finally:
             stop.set()
@@ -111,3 +103,11 @@ class Workers:
     def _remember_thread(self) -> None:
         with self._lock:
             self._threads.add(threading.current_thread())
+
+
+def _until_fault(tasks: Iterable[Task], faults: list[Exception]) -> Iterator[Task]:
+    """The tasks up to an error in drawing one, which is put in `faults` then."""
+    try:
+        yield from tasks
+    except Exception as fault:  # noqa: BLE001  (raised by who gave `faults`)
+        faults.append(fault)

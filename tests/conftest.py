@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ import pytest
 from hypothesis import settings
 
 from resources import redaction
+from resources.accounts import Account, AccountSettings
+from resources.lake import Lake
+from resources.ledger import Ledger
 
 if TYPE_CHECKING:
     from resources.warehouse import Warehouse
@@ -55,6 +59,28 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_secrets_of_other_tests() -> Iterator[None]:
     yield
     redaction.forget()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake."""
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger, on SQLite."""
+    with Ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
+def account() -> Account:
+    """A Brightpearl account of which nothing is asked."""
+    settings = AccountSettings(
+        base_url="http://127.0.0.1:1", timezone="Europe/London", started_on=date(2020, 1, 1)
+    )
+    return Account("brightpearl", "acme", settings, {})
 
 
 @pytest.fixture(scope="session")

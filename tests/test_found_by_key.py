@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,10 +15,10 @@ from assets.landed_keys import LandedKeys
 from assets.landing import Landing
 from assets.sources import source
 from assets.sources.base import Record
-from assets.sources.brightpearl_rows import NO_STAMP, Found, micros, moment_of, stamp_of
+from assets.sources.brightpearl_found import NO_STAMP, Found, stamp_of
 from resources import lake_pick
-from resources.accounts import Account, AccountSettings
-from resources.arrays import moments, numbers, texts
+from resources.accounts import Account
+from resources.arrays import micros, moment_of, moments, numbers, texts
 from resources.errors import LakeError
 from resources.lake import Lake
 from resources.lake_pick import pick
@@ -29,25 +28,6 @@ from schemas.lake import LAKE
 
 NOW = datetime(2026, 11, 2, 7, 0, tzinfo=UTC)
 OWN = ("brightpearl", "acme")
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as opened:
-        yield opened
-
-
-@pytest.fixture
-def account() -> Account:
-    settings = AccountSettings(
-        base_url="http://127.0.0.1:1", timezone="Europe/London", started_on=date(2020, 1, 1)
-    )
-    return Account(*OWN, settings, {})
 
 
 def record(number: int, text: str = "", minutes: int = 0) -> Record:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -17,30 +16,11 @@ from assets.mapping import Mapper
 from assets.normalise import WRITTEN, Normaliser
 from assets.sources import source
 from assets.sources.base import Record
-from resources.accounts import Account, AccountSettings
+from resources.accounts import Account
 from resources.lake import Lake
 from resources.ledger import Ledger
 
 NOW = datetime(2026, 11, 2, 7, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(f"sqlite:///{tmp_path}/ledger.sqlite") as opened:
-        yield opened
-
-
-@pytest.fixture
-def account() -> Account:
-    settings = AccountSettings(
-        base_url="http://127.0.0.1:1", timezone="Europe/London", started_on=date(2020, 1, 1)
-    )
-    return Account("brightpearl", "acme", settings, {})
 
 
 def _order(number: int, **changes: object) -> bytes:

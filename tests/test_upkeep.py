@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -57,12 +56,6 @@ def lake(written: Path, tmp_path: Path) -> Lake:
     """A copy of it."""
     shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return Lake(str(tmp_path / "lake"))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as opened:
-        yield opened
 
 
 def contents(lake: Lake) -> dict[str, list[object]]:

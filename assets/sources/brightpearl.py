@@ -28,12 +28,13 @@ from assets.sources.base import (
     seconds_of,
     settled_before,
 )
+from assets.sources.brightpearl_found import NO_STAMP, Found, stamp_of
 from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
-from assets.sources.brightpearl_rows import NO_STAMP, Found, micros, moment_of, stamp_of
 from assets.sources.brightpearl_search import flaw_in, read_search
 from assets.sources.listing import Listing
 from resources.accounts import Account
 from resources.api import Api, Reply
+from resources.arrays import micros, moment_of
 from resources.errors import ApiError
 
 SEARCH = "/order-service/order-search"

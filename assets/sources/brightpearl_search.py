@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from assets.sources.brightpearl_rows import NO_STAMP, Found, stamp_of
+from assets.sources.brightpearl_found import NO_STAMP, Found, stamp_of
 from resources.api import Reply
 from resources.errors import ApiError
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from resources.arrays import numbers
+from resources.arrays import micros, numbers
 from resources.lazily import lazily
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ else:
 NO_STAMP = 2**63 - 1
 """In place of a stamp that is no moment: such an order counts as changed after all others."""
 
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
 
 def stamp_of(text: Any) -> int:
     """A stamp as microseconds since 1970, UTC; NO_STAMP where it is no moment."""
@@ -36,16 +33,6 @@ def stamp_of(text: Any) -> int:
         return micros(datetime.fromisoformat(text))
     except (TypeError, ValueError):
         return NO_STAMP
-
-
-def micros(moment: datetime) -> int:
-    """A moment as microseconds since 1970; one without a time zone is taken for UTC."""
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _BEGINNING) // _MICROSECOND
-
-
-def moment_of(stamp: int) -> datetime:
-    """The moment of a stamp, UTC."""
-    return _BEGINNING + stamp * _MICROSECOND
 
 
 _BY_ID = [("id", "ascending"), ("stamp", "ascending")]
