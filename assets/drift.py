@@ -26,6 +26,7 @@ import msgspec
 
 from assets.drift_typed import plain_decoder
 from resources.accounts import Account
+from resources.arrays import numbers
 from resources.lazily import lazily
 from schemas.known_fields import Known, known_fields
 from schemas.lake import LAKE, SCHEMA_VERSION
@@ -139,8 +140,10 @@ class Scanner:
         """Note the codes that nothing maps. `orders` has the columns of the lake's orders."""
         flags = orders["quality_flags"].to_pylist()
         wanted = [place for place, each in enumerate(flags) if each and _is_flagged(each)]
+        if not wanted:
+            return
         columns = ["landing_seq", "last_seen_at", "order_key", *_CODES.values()]
-        chosen = orders.select(columns).take(pa.array(wanted, pa.int64())).to_pylist()
+        chosen = orders.select(columns).take(numbers(wanted)).to_pylist()
         for place, order in zip(wanted, chosen, strict=True):
             self._order = (order["landing_seq"], order["last_seen_at"], order["order_key"])
             for flag in flags[place]:

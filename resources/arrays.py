@@ -51,6 +51,11 @@ def numbers(values: Iterable[int], code: str = "q") -> pa.Array:
     return pa.Array.from_buffers(kind, len(held), [None, pa.py_buffer(held)])
 
 
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """A table without a row."""
+    return pa.Table.from_batches([], schema)
+
+
 def micros(moment: datetime) -> int:
     """A moment as microseconds since 1970, UTC; one without a time zone is taken for UTC."""
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _BEGINNING) // _MICROSECOND
