@@ -29,7 +29,7 @@ else:
     pa = lazily("pyarrow")
 
 
-class Newest(msgspec.Struct, frozen=True):
+class Newest(msgspec.Struct, frozen=True, gc=False):
     """The newest landed observation of one order."""
 
     content_hash: str
