@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from resources.lazily import lazily
 
@@ -33,7 +33,7 @@ def texts(values: Sequence[str | bytes | None]) -> pa.StringArray:
     """
     plain = _plain(values)
     if plain is not None:
-        return _array([len(value or "") for value in values], plain, None)
+        return _array(map(len, cast(Sequence[str], values)), plain, None)
     parts = [value if isinstance(value, bytes) else (value or "").encode() for value in values]
     found = _joined(parts, _presence(values))
     try:

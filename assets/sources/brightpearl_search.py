@@ -25,7 +25,7 @@ MOST_RESULTS = 10**9
 
 _TYPES = {"orderId": int, "createdOn": datetime | None, "updatedOn": datetime | None}
 _LIST = re.compile(rb"\s*\[\s*(?P<end>]?)")
-_ODD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError)
+_ODD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, OverflowError)
 
 
 class Column(msgspec.Struct):
@@ -68,9 +68,10 @@ def read_page(reply: Reply, column: str) -> tuple[Found, int]:
 
 
 def _found_in(page: Rows) -> Found:
-    """The rows of a page. Raises what msgspec does, ValueError or OverflowError for odd ones."""
+    """The rows of a page. Raises what msgspec does, KeyError or OverflowError for odd ones."""
     names = tuple(column.name for column in page.meta.columns)
-    order_id, created, updated = map(names.index, _TYPES)
+    places = {name: place for place, name in enumerate(names)}
+    order_id, created, updated = (places[name] for name in _TYPES)
     rows = _rows_of(names).decode(page.results)
     stamps = [row[updated] or row[created] for row in rows]
     return Found(
