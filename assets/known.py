@@ -29,7 +29,7 @@ else:
     pa = lazily("pyarrow")
 
 
-class Newest(msgspec.Struct, frozen=True):
+class Newest(msgspec.Struct, frozen=True, gc=False):
     """The newest landed observation of one order."""
 
     content_hash: str
@@ -145,6 +145,8 @@ class Landed:
 
     def newest(self, keys: Collection[str]) -> dict[str, Newest]:
         """The newest observation of each of these order keys that was ever landed."""
+        if not keys:
+            return {}
         seen: dict[str, list[tuple[Any, ...]]] = {}
         for rows in self._picked(("order_key", *_SEEN), ("order_key", keys)):
             for key, *row in _plain(rows):

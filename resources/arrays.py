@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from resources.lazily import lazily
 
@@ -31,6 +31,9 @@ def texts(values: Sequence[str | bytes | None]) -> pa.StringArray:
 
     Raises OverflowError beyond two gigabytes.
     """
+    plain = _plain(values)
+    if plain is not None:
+        return _array(map(len, cast(Sequence[str], values)), plain, None)
     parts = [value if isinstance(value, bytes) else (value or "").encode() for value in values]
     found = _joined(parts, _presence(values))
     try:
@@ -73,10 +76,23 @@ def moments(values: Sequence[datetime]) -> pa.Array:
     return pa.Array.from_buffers(pa.timestamp("us", "UTC"), len(held), [None, pa.py_buffer(held)])
 
 
+def _plain(values: Sequence[Any]) -> bytes | None:
+    """All texts in one, where each is there and as long in characters as in bytes; else None."""
+    try:
+        joined = "".join(values)
+    except TypeError:  # bytes, or one that is missing
+        return None
+    return joined.encode("ascii") if joined.isascii() else None
+
+
 def _joined(parts: Sequence[bytes], presence: pa.Buffer | None) -> pa.StringArray:
-    ends = pa.py_buffer(array("i", accumulate(map(len, parts), initial=0)))
-    data = pa.py_buffer(b"".join(parts))
-    return pa.StringArray.from_buffers(len(parts), ends, data, presence)
+    return _array(map(len, parts), b"".join(parts), presence)
+
+
+def _array(lengths: Iterable[int], data: bytes, presence: pa.Buffer | None) -> pa.StringArray:
+    ends = array("i", accumulate(lengths, initial=0))
+    buffers = pa.py_buffer(ends), pa.py_buffer(data)
+    return pa.StringArray.from_buffers(len(ends) - 1, *buffers, presence)
 
 
 def _presence(values: Sequence[object]) -> pa.Buffer | None:
