@@ -10,7 +10,7 @@ whether the values are a pandas object: a fifth of a second in every process tha
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
@@ -54,9 +54,32 @@ def numbers(values: Iterable[int], code: str = "q") -> pa.Array:
     return pa.Array.from_buffers(kind, len(held), [None, pa.py_buffer(held)])
 
 
+def records(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Records of texts, moments and whole numbers, of which only texts may be missing."""
+    made = [_column([row[field.name] for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(made, schema=schema)
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        return texts(values)
+    if pa.types.is_timestamp(kind):
+        return moments(values)
+    return numbers(values, {pa.int64(): "q", pa.uint64(): "Q", pa.int16(): "h"}[kind])
+
+
 def no_rows(schema: pa.Schema) -> pa.Table:
     """A table without a row."""
     return pa.Table.from_batches([], schema)
+
+
+def plain_rows(rows: pa.RecordBatch | pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Rows as Python values; moments as microseconds since 1970, which needs no pandas."""
+    columns = (
+        column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        for column in rows.columns
+    )
+    return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 def micros(moment: datetime) -> int:
