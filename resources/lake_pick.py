@@ -103,6 +103,8 @@ def stretches(lake: Lake, table: str, *, account: AccountKey, after: int) -> lis
 def read(lake: Lake, table: str, wanted: Sequence[Stretch]) -> pa.Table:
     """All rows of some stretches, of one account, in the columns of the table's schema.
 
+    One stretch after the other; of an object store by landing_seq.
+
     Raises LakeError where a file cannot be read.
     """
     schema = LAKE[table]
@@ -116,7 +118,7 @@ def read(lake: Lake, table: str, wanted: Sequence[Stretch]) -> pa.Table:
             first, last = wanted[0].first_seq, max(each.last_seq for each in wanted)
             condition = (pc.field("landing_seq") >= first) & (pc.field("landing_seq") <= last)
             found = _picked_remotely(where, account, columns, condition)
-            parts = [pa.Table.from_batches(found)]
+            parts = [pa.Table.from_batches(found).sort_by("landing_seq")]
     rows = pa.concat_tables(parts)
     for name, value in zip(PARTITION_COLUMNS, account, strict=True):
         rows = rows.append_column(schema.field(name), texts([value] * rows.num_rows))
