@@ -7,7 +7,9 @@ what the columns mean (`schemas`), mart SQL (`assets/marts`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ import pyarrow as pa
 
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
+from resources.warehouse_aside import aside
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
+from resources.warehouse_columns import type_of
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_fill import (
     EVERYTHING,
@@ -25,13 +29,12 @@ from resources.warehouse_fill import (
     Touched,
     Zones,
     sql,
-    type_of,
     version_schema,
     versions,
 )
 from resources.warehouse_literal import rows_as_sql
 from resources.warehouse_plan import Reach, Step
-from resources.warehouse_storage import STORAGE_VERSION, TEXT
+from resources.warehouse_storage import ROW_GROUP, STORAGE_VERSION, TEXT
 from resources.warehouse_told import show_told
 from schemas.lake import LAKE
 from schemas.published import (
@@ -49,12 +52,10 @@ SETTINGS = (
     "threads = 1",
     "preserve_insertion_order = false",
     "memory_limit = '400MB'",
-    "wal_autocheckpoint = '0B'",
-    "auto_checkpoint_skip_wal_threshold = 0",
+    "wal_autocheckpoint = '1TB'",
 )
-"""One thread: two were seen to be slower. The file is nobody's until it is finished, so that a log
-of what is written to it would only be written twice. What does not fit into memory goes to a folder
-beside the file, which `publication.clean_up` knows."""
+"""One thread: two were seen to be slower, two connections side by side are faster. The file is
+nobody's until it is finished: what was committed is written by the checkpoint at the end."""
 
 _SALES = {"sales_order", "sales_credit", "service_order", "lease_order"}
 _PURCHASES = {"purchase_order", "purchase_credit"}
@@ -64,16 +65,36 @@ _CREDITS = {"sales_credit", "purchase_credit"}
 class Build:
     """One connection to the file being built."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-        """`con`: the only connection to the file. One thread: two were seen to be slower."""
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, lake: Lake, settings: Iterable[str] = SETTINGS
+    ) -> None:
+        """`con`: to the file. `settings`: what SET is to say."""
         self._con = con
         self._lake = lake
-        for setting in SETTINGS:
+        for setting in settings:
             con.execute(f"SET {setting}")
 
     def begin(self) -> None:
         """Begin what is in the file as a whole after `finish`, and else not at all."""
         self._con.execute("BEGIN")
+
+    @contextmanager
+    def beside(self, do: Callable[[Build], None]) -> Iterator[None]:
+        """Meanwhile `do` it with another connection to the file, in a thread of its own.
+
+        Both begin with what was done before, and see of each other nothing until the block ends.
+        """
+        self._con.execute("COMMIT")
+        with aside(self._con, lambda con: Build(con, self._lake, SETTINGS[:1])._do(do)):
+            self.begin()
+            yield
+            self._con.execute("COMMIT")
+        self.begin()
+
+    def _do(self, do: Callable[[Build], None]) -> None:
+        self.begin()
+        do(self)
+        self._con.execute("COMMIT")
 
     def finish(self) -> None:
         """Write all that was done since `begin`."""
@@ -81,18 +102,30 @@ class Build:
         self._con.execute("CHECKPOINT")
 
     def create(self) -> None:
-        """Make the tables but the marts, empty in an empty file, and the status dimensions."""
+        """Make the tables but the marts, empty in an empty file, the views, and the dimensions."""
+        self.create_tables(GRAINS)
+        self.create_rest()
+        self.show_sources()
+
+    def create_tables(self, names: Iterable[str]) -> None:
+        """Make published tables but marts, empty."""
+        for name in names:
+            self._create(name, published(name), GRAINS[name])
+
+    def create_rest(self) -> None:
+        """Make all that is not of one source and no published table, and fill the dimensions."""
         self._con.execute("CREATE SCHEMA orderloom")
         for name, schema in INTERNAL.items():
             self._create(f"orderloom.{name}", schema, INTERNAL_GRAINS[name])
-        for name, grain in GRAINS.items():
-            self._create(name, published(name), grain)
         for dimension in DIMENSIONS:
             self._load(f"dim_{dimension}", PUBLISHED[f"dim_{dimension}"], _codes(dimension))
+        self._show_versions()
+
+    def show_sources(self) -> None:
+        """Make the views that show one source's own fields."""
         for name, (select, grain, comments) in source_views().items():
             self._con.execute(f"CREATE VIEW {name} AS {select}")
             describe(self._con, name, grain, comments, view=True)
-        self._show_versions()
 
     def take_over(
         self, accounts: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]
@@ -112,12 +145,18 @@ class Build:
             self._con.execute(sql("moved_zones"))
         return {(system, account): zone for system, account, zone in after}
 
-    def bring_up_to_date(self, steps: Sequence[Step], zones: Zones) -> Touched:
+    def insert(self, names: Collection[str], steps: Sequence[Step]) -> None:
+        """Fill these tables of order rows and parties, which are empty, and nothing else."""
+        Filling(self._con, self._lake, steps, {}).insert(names)
+
+    def bring_up_to_date(
+        self, steps: Sequence[Step], zones: Zones, but: Collection[str] = ()
+    ) -> Touched:
         """Put the newest versions in the old ones' place.
 
-        `zones`: of the accounts, as `take_over` gave them.
+        `zones`: of the accounts, as `take_over` gave them. `but`: tables that `insert` fills.
         """
-        return Filling(self._con, self._lake, steps, zones).fill()
+        return Filling(self._con, self._lake, steps, zones).fill(but)
 
     def derive(self, marts: Sequence[Mart], touched: Touched = EVERYTHING) -> None:
         """Make the dimension of dates and the marts anew, and drop those that are no more.
@@ -135,13 +174,20 @@ class Build:
         ).fetchall():
             if name not in GRAINS and name not in followed:
                 self._con.execute(f'DROP TABLE "{name}"')
-        for mart in marts:
-            if mart.name not in followed:
-                self._make(mart)
+        self.make(deque(mart for mart in marts if mart.name not in followed))
         kept = [mart for mart in marts if mart.name in followed]
         if kept and touched.counts:
             self._follow(kept)
         self._move(kept)
+
+    def make(self, todo: deque[Mart]) -> None:
+        """Make marts until none is left to do; another connection may take some of them."""
+        while True:
+            try:
+                mart = todo.popleft()
+            except IndexError:
+                return
+            self._make(mart)
 
     def note(self, reaches: Mapping[AccountKey, Reach], **build: Any) -> None:
         """Write into the file how far publishing has come, and about the file itself.
@@ -275,7 +321,7 @@ def layout() -> Iterable[str]:
     ):
         yield entry.read_text(encoding="utf-8")
     shaped = PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS
-    yield repr((*shaped, STORAGE_VERSION, TEXT))
+    yield repr((*shaped, STORAGE_VERSION, ROW_GROUP, TEXT))
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:

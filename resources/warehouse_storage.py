@@ -11,6 +11,11 @@ STORAGE_VERSION = "v1.4.0"
 release of DuckDB since 1.4 reads it; `python -m benchmarks.duckdb_versions` tries those of the
 pinned minor version. It is the first that knows `dict_fsst`."""
 
+ROW_GROUP = 61_440
+"""Rows of a table that are compressed together; DuckDB's own default is twice that. A table with
+more rows is compressed by the connection that fills it, one with less only by the last checkpoint,
+which does one table after the other."""
+
 TEXT = " USING COMPRESSION dict_fsst"
 """What the definition of a column of text says.
 
