@@ -10,14 +10,10 @@ threads of one connection were seen to cost nearly twice the time of the process
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resources.lake import AccountKey
 from resources.warehouse_build import Build
-from resources.warehouse_checks import Fault, Mart
 from resources.warehouse_fill import CURRENT, Touched
 from resources.warehouse_plan import Step
 from schemas.published import GRAINS
@@ -25,8 +21,6 @@ from schemas.published import GRAINS
 ASIDE = CURRENT[1:]
 """Tables that are filled aside: together they take about as long as the orders and what follows
 from them."""
-
-Faults = Mapping[AccountKey, Fault]
 
 
 def fill(
@@ -42,38 +36,3 @@ def fill(
         build.create_rest()
         zones = build.take_over(accounts, runs)
         return build.bring_up_to_date(steps, zones, but=ASIDE)
-
-
-def derive(build: Build, marts: Sequence[Mart], judge: Callable[[], Faults]) -> Faults:
-    """Make views and marts while it is judged what they are made of; the faults that were found.
-
-    Where there are faults the file is not finished, and what went wrong with a mart is of no
-    interest: it may come from them. Raises WarehouseError as `Build.derive` does.
-    """
-    build.derive(())
-    todo = deque(marts)
-
-    def make(other: Build) -> None:
-        other.show_sources()
-        if _are_apart(marts):
-            other.make(todo)
-
-    try:
-        with build.beside(make):
-            faults = judge()
-            if faults:
-                raise _NotToBeFinished
-            build.make(todo)
-    except _NotToBeFinished:
-        pass
-    return faults
-
-
-class _NotToBeFinished(Exception):
-    """There are faults."""
-
-
-def _are_apart(marts: Sequence[Mart]) -> bool:
-    """Whether no mart's SQL names another mart, which would have to be there before it."""
-    names = "|".join(re.escape(mart.name) for mart in marts)
-    return not any(re.search(rf"\b({names})\b", mart.sql) for mart in marts)

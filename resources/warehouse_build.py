@@ -7,9 +7,10 @@ what the columns mean (`schemas`), mart SQL (`assets/marts`).
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,9 @@ nobody's until it is finished: what was committed is written by the checkpoint a
 _SALES = {"sales_order", "sales_credit", "service_order", "lease_order"}
 _PURCHASES = {"purchase_order", "purchase_credit"}
 _CREDITS = {"sales_credit", "purchase_credit"}
+
+
+Faults = Mapping[AccountKey, Fault]
 
 
 class Build:
@@ -158,27 +162,50 @@ class Build:
         """
         return Filling(self._con, self._lake, steps, zones).fill(but)
 
-    def derive(self, marts: Sequence[Mart], touched: Touched = EVERYTHING) -> None:
+    def derive(
+        self,
+        marts: Sequence[Mart],
+        touched: Touched = EVERYTHING,
+        judge: Callable[[], Faults] = dict,
+        and_views: bool = False,
+    ) -> Faults:
         """Make the dimension of dates and the marts anew, and drop those that are no more.
 
         `touched`: where it is little, marts that follow from each order alone are made anew for
-        those orders; the others' rows must be there from the same SQL. Raises WarehouseError for
-        SQL that fails and for columns without a comment.
+        those orders; the others' rows must be there from the same SQL. Meanwhile `judge` is asked
+        whether what they are made of holds; if not the file is not to be finished, and what went
+        wrong with a mart may come from that. `and_views`: `show_sources` as well. Raises
+        WarehouseError for SQL that fails and for columns without a comment.
         """
         self._con.execute("DELETE FROM dim_date")
         self._con.execute(sql("dim_date"))
-        followed = {mart.name for mart in marts if mart.follows and touched.is_little}
+        kept = [mart for mart in marts if mart.follows and touched.is_little]
+        self._drop_marts(but={mart.name for mart in kept})
+        todo = deque(mart for mart in marts if mart not in kept)
+
+        def aside(other: Build) -> None:
+            if and_views:
+                other.show_sources()
+            if _are_apart(marts):
+                other.make(todo)
+
+        with suppress(_NotToBeFinished), self.beside(aside):
+            faults = judge()
+            if faults:
+                raise _NotToBeFinished
+            if kept and touched.counts:
+                self._follow(kept)
+            self._move(kept)
+            self.make(todo)
+        return faults
+
+    def _drop_marts(self, but: Collection[str]) -> None:
         for (name,) in self._con.execute(
             "SELECT table_name FROM duckdb_tables()"
             " WHERE database_name = CURRENT_DATABASE() AND schema_name = 'main'"
         ).fetchall():
-            if name not in GRAINS and name not in followed:
+            if name not in GRAINS and name not in but:
                 self._con.execute(f'DROP TABLE "{name}"')
-        self.make(deque(mart for mart in marts if mart.name not in followed))
-        kept = [mart for mart in marts if mart.name in followed]
-        if kept and touched.counts:
-            self._follow(kept)
-        self._move(kept)
 
     def make(self, todo: deque[Mart]) -> None:
         """Make marts until none is left to do; another connection may take some of them."""
@@ -322,6 +349,16 @@ def layout() -> Iterable[str]:
         yield entry.read_text(encoding="utf-8")
     shaped = PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS
     yield repr((*shaped, STORAGE_VERSION, ROW_GROUP, TEXT))
+
+
+class _NotToBeFinished(Exception):
+    """There are faults."""
+
+
+def _are_apart(marts: Sequence[Mart]) -> bool:
+    """Whether no mart's SQL names another mart, which would have to be there before it."""
+    names = "|".join(re.escape(mart.name) for mart in marts)
+    return not any(re.search(rf"\b({names})\b", mart.sql) for mart in marts)
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:

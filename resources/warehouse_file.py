@@ -86,8 +86,10 @@ def _fill(build: Build, plan: Plan, content: Content) -> tuple[Touched, Faults]:
 
     accounts = rows_of(content.reference, plan.reaches)
     touched = warehouse_anew.fill(build, plan.steps, accounts, content.reference.runs)
-    faults = warehouse_anew.derive(
-        build, content.marts, lambda: build.faults(content.before, content.accepted)
+    faults = build.derive(
+        content.marts,
+        judge=lambda: build.faults(content.before, content.accepted),
+        and_views=True,
     )
     return touched, faults or build.faults_of_marts(content.marts, content.pending)
 
@@ -98,10 +100,9 @@ def _renew(build: Build, plan: Plan, content: Content) -> tuple[Touched, Faults]
     accounts = rows_of(content.reference, plan.reaches)
     zones = build.take_over(accounts, content.reference.runs)
     touched = build.bring_up_to_date(plan.steps, zones)
-    faults = build.faults(content.before, content.accepted, touched)
-    if faults:
-        return touched, faults
     has_marts = plan.base.fingerprint == content.fingerprint
     at_marts = touched if has_marts else replace(touched, is_little=False)
-    build.derive(content.marts, at_marts)
-    return touched, build.faults_of_marts(content.marts, content.pending, at_marts)
+    faults = build.derive(
+        content.marts, at_marts, lambda: build.faults(content.before, content.accepted, touched)
+    )
+    return touched, faults or build.faults_of_marts(content.marts, content.pending, at_marts)
