@@ -150,8 +150,13 @@ class Build:
         return {(system, account): zone for system, account, zone in after}
 
     def insert(self, names: Collection[str], steps: Sequence[Step]) -> None:
-        """Fill these tables of order rows and parties, which are empty, and nothing else."""
-        Filling(self._con, self._lake, steps, {}).insert(names)
+        """Fill these tables of order rows and parties, which are empty, and nothing else.
+
+        Each is committed for itself: while one connection commits, the other cannot.
+        """
+        for _ in Filling(self._con, self._lake, steps, {}).insert(names):
+            self._con.execute("COMMIT")
+            self.begin()
 
     def bring_up_to_date(
         self, steps: Sequence[Step], zones: Zones, but: Collection[str] = ()
@@ -358,7 +363,10 @@ class _NotToBeFinished(Exception):
 def _are_apart(marts: Sequence[Mart]) -> bool:
     """Whether no mart's SQL names another mart, which would have to be there before it."""
     names = "|".join(re.escape(mart.name) for mart in marts)
-    return not any(re.search(rf"\b({names})\b", mart.sql) for mart in marts)
+    return not any(re.search(rf"\b({names})\b", _COMMENT.sub("", mart.sql)) for mart in marts)
+
+
+_COMMENT = re.compile("--.*")
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ left out: where every row of the files is to be published, and every version is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -92,11 +92,12 @@ class Filling:
         self._zones = zones
         self._files: dict[str, _Files] = {}
 
-    def insert(self, names: Iterable[str]) -> None:
-        """Fill nothing but these of CURRENT, which are empty, with the newest versions."""
+    def insert(self, names: Iterable[str]) -> Iterator[None]:
+        """Fill nothing but these of CURRENT, which are empty, one after the other."""
         overtaken = self._show_newest(CURRENT)
         for name in names if self._exists("newest") else ():
             self._insert_newest(name, overtaken=overtaken)
+            yield
 
     def fill(self, but: Collection[str] = ()) -> Touched:
         """Put the newest versions in the old ones' place; `but`: tables that `insert` fills."""
