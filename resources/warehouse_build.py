@@ -35,7 +35,14 @@ from resources.warehouse_fill import (
 )
 from resources.warehouse_literal import rows_as_sql
 from resources.warehouse_plan import Reach, Step
-from resources.warehouse_storage import ROW_GROUP, STORAGE_VERSION, TEXT
+from resources.warehouse_storage import (
+    ROW_GROUP,
+    STORAGE_VERSION,
+    TEXT,
+    UNIQUE,
+    UNIQUE_TEXT,
+    compression,
+)
 from resources.warehouse_told import show_told
 from schemas.lake import LAKE
 from schemas.published import (
@@ -311,7 +318,7 @@ class Build:
     def _create(self, name: str, schema: pa.Schema, grain: str) -> None:
         columns = ", ".join(
             f'"{field.name}" {type_of(field.type)}{"" if field.nullable else " NOT NULL"}'
-            f"{TEXT if field.type == pa.string() else ''}"
+            f"{compression(name, field.name) if field.type == pa.string() else ''}"
             for field in schema
         )
         self._con.execute(f"CREATE TABLE {name} ({columns})")
@@ -353,7 +360,7 @@ def layout() -> Iterable[str]:
     ):
         yield entry.read_text(encoding="utf-8")
     shaped = PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS
-    yield repr((*shaped, STORAGE_VERSION, ROW_GROUP, TEXT))
+    yield repr((*shaped, STORAGE_VERSION, ROW_GROUP, TEXT, UNIQUE_TEXT, sorted(UNIQUE)))
 
 
 class _NotToBeFinished(Exception):

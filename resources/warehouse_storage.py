@@ -24,3 +24,26 @@ This one finds values that return, and what the others have in common, by itself
 and take a third less to write than with the older methods, well chosen. A text that is too long
 for it is stored as it is.
 """
+
+UNIQUE_TEXT = " USING COMPRESSION zstd"
+"""What it says instead for columns in which hardly a text returns, where looking for those that do
+is lost time: a third to two thirds less to write, as fast to read, and JSON takes a seventh of the
+room."""
+
+UNIQUE = frozenset(
+    {
+        ("orders", "source_fields"),
+        ("orders", "content_hash"),
+        ("order_rows", "content_hash"),
+        ("order_rows", "order_row_key"),
+        ("order_rows", "source_row_id"),
+        ("order_parties", "telephone"),
+        ("order_parties", "email"),
+    }
+)
+"""Table and column of those."""
+
+
+def compression(table: str, column: str) -> str:
+    """What the definition of a published column of text says of how it is stored."""
+    return UNIQUE_TEXT if (table, column) in UNIQUE else TEXT
