@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from resources.warehouse_describe import literal
-from resources.warehouse_storage import ROW_GROUP, STORAGE_VERSION
+from resources.warehouse_storage import BLOCK, ROW_GROUP, STORAGE_VERSION
 
 _POLL = 0.05
 """Seconds between two calls to stop: one that finds no statement running is not remembered."""
@@ -33,7 +33,8 @@ def opened(building: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"temp_directory": f"{building}.tmp"}) as con:
         con.execute(
             f"ATTACH {literal(str(building))} AS building (ROW_GROUP_SIZE {ROW_GROUP},"
-            f" STORAGE_VERSION '{STORAGE_VERSION}', RECOVERY_MODE NO_WAL_WRITES)"
+            f" BLOCK_SIZE {BLOCK}, STORAGE_VERSION '{STORAGE_VERSION}',"
+            " RECOVERY_MODE NO_WAL_WRITES)"
         )
         con.execute("USE building")
         yield con

@@ -36,6 +36,7 @@ from resources.warehouse_fill import (
 from resources.warehouse_literal import rows_as_sql
 from resources.warehouse_plan import Reach, Step
 from resources.warehouse_storage import (
+    BLOCK,
     ROW_GROUP,
     STORAGE_VERSION,
     TEXT,
@@ -360,7 +361,7 @@ def layout() -> Iterable[str]:
     ):
         yield entry.read_text(encoding="utf-8")
     shaped = PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS
-    yield repr((*shaped, STORAGE_VERSION, ROW_GROUP, TEXT, UNIQUE_TEXT, sorted(UNIQUE)))
+    yield repr((*shaped, STORAGE_VERSION, BLOCK, ROW_GROUP, TEXT, UNIQUE_TEXT, sorted(UNIQUE)))
 
 
 class _NotToBeFinished(Exception):
