@@ -6,47 +6,70 @@ them (`assets/mappers.py`, `assets/normalise.py`), single orders (`assets/known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from resources.arrays import numbers
 from resources.lake import AccountKey, Lake
+from resources.lake_pick import Stretch, read, stretches
 from resources.lazily import lazily
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
+    import pyarrow.compute as pc
 else:
-    duckdb = lazily("duckdb")
+    pc = lazily("pyarrow.compute")
 
 MOST_RECORDS = 5000
-MOST_BYTES = 12_000_000
-"""Of one chunk, as far as the size of the chunk before tells: mapping takes several times that."""
-_FIRST = 2000
-_LEAST = 50
+MOST_BYTES = 16_000_000
+"""Of one chunk, as far as that can be had: mapping takes several times that."""
 
 
 def raw_chunks(lake: Lake, account: AccountKey, after: int, last: int) -> Iterator[pa.Table]:
     """Raw records beyond a landing sequence up to another; none without a record.
 
-    Only the files that may hold a chunk's records are opened for it.
+    Row groups are read as a whole, each once; again where the sequences of several overlap.
     """
-    files = lake.files("raw", account=account, after=after)
-    records = _FIRST
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET threads TO 1")
-        connection.execute("SET enable_external_file_cache = false")
-        while files := [file for file in files if file.last_seq > after and file.first_seq <= last]:
-            after = max(after, min(file.first_seq for file in files) - 1)
-            if after >= last:
-                return  # the rest of a file that holds later records, too
-            upto = min(after + records, last)
-            wanted = [file for file in files if file.first_seq <= upto]
-            found = lake.read_files(connection, "raw", wanted)
-            found = found.filter(f"landing_seq > {after:d} AND landing_seq <= {upto:d}")
-            chunk = found.order("landing_seq").to_arrow_table()
-            after = upto
-            if chunk.num_rows:
-                yield chunk
-                fitting = MOST_BYTES * chunk.num_rows // max(chunk.nbytes, 1)
-                records = min(max(fitting, _LEAST), MOST_RECORDS)
+    waiting = stretches(lake, "raw", account=account, after=after)
+    while waiting := [each for each in waiting if each.last_seq > after and each.first_seq <= last]:
+        upto = min(_end(waiting, after), last)
+        wanted = [each for each in waiting if each.first_seq <= upto]
+        rows = _within(read(lake, "raw", wanted), after, upto)
+        yield from _pieces(rows.sort_by("landing_seq") if _overlap(wanted) else rows)
+        if upto == last:
+            return
+        after = upto
+
+
+def _end(waiting: Sequence[Stretch], after: int) -> int:
+    """The landing sequence up to which a chunk reaches: that of as many stretches as fit into it.
+
+    Where stretches overlap it reaches no further than to where the first one begins that is left.
+    """
+    rows = size = 0
+    for place, each in enumerate(waiting):
+        rows += each.rows
+        size += each.bytes
+        is_more = rows > MOST_RECORDS or size > MOST_BYTES
+        if place and is_more and each.first_seq - 1 > after:
+            return each.first_seq - 1
+    return max(each.last_seq for each in waiting)
+
+
+def _within(rows: pa.Table, after: int, upto: int) -> pa.Table:
+    """The rows beyond a landing sequence up to another."""
+    seq, bounds = rows["landing_seq"], numbers([after, upto])
+    return rows.filter(pc.and_(pc.greater(seq, bounds[0]), pc.less_equal(seq, bounds[1])))
+
+
+def _overlap(parts: Sequence[Stretch]) -> bool:
+    return any(one.last_seq >= other.first_seq for one, other in pairwise(parts))
+
+
+def _pieces(rows: pa.Table) -> Iterator[pa.Table]:
+    """Rows in pieces of an even size, as many as it takes for each to fit into a chunk."""
+    count = max(-(-rows.num_rows // MOST_RECORDS), -(-rows.nbytes // (2 * MOST_BYTES)))
+    size = -(-rows.num_rows // max(count, 1))
+    for start in range(0, rows.num_rows, max(size, 1)):
+        yield rows.slice(start, size)

@@ -171,6 +171,7 @@ def render() -> str:
     """The page, of a file without orders."""
     with duckdb.connect() as con:
         build = Build(con, Lake("unused"))
+        build.begin()
         build.create()
         build.derive(MARTS)
         reader = Reader(con)

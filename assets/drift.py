@@ -26,6 +26,7 @@ import msgspec
 
 from assets.drift_typed import plain_decoder
 from resources.accounts import Account
+from resources.arrays import moment_of, numbers, plain_rows, records
 from resources.lazily import lazily
 from schemas.known_fields import Known, known_fields
 from schemas.lake import LAKE, SCHEMA_VERSION
@@ -139,10 +140,14 @@ class Scanner:
         """Note the codes that nothing maps. `orders` has the columns of the lake's orders."""
         flags = orders["quality_flags"].to_pylist()
         wanted = [place for place, each in enumerate(flags) if each and _is_flagged(each)]
+        if not wanted:
+            return
         columns = ["landing_seq", "last_seen_at", "order_key", *_CODES.values()]
-        chosen = orders.select(columns).take(pa.array(wanted, pa.int64())).to_pylist()
-        for place, order in zip(wanted, chosen, strict=True):
-            self._order = (order["landing_seq"], order["last_seen_at"], order["order_key"])
+        chosen = orders.select(columns).take(numbers(wanted))
+        for place, row in zip(wanted, plain_rows(chosen), strict=True):
+            order = dict(zip(columns, row, strict=True))
+            seen_at = moment_of(order["last_seen_at"])
+            self._order = (order["landing_seq"], seen_at, order["order_key"])
             for flag in flags[place]:
                 if flag.startswith(_FLAG):
                     dimension = flag.removeprefix(_FLAG)
@@ -166,7 +171,7 @@ class Scanner:
             }
             for what, seen in self._seen.items()
         ]
-        return pa.Table.from_pylist(rows, schema=LAKE["drift"])
+        return records(rows, LAKE["drift"])
 
     def _look(self, known: Known, value: dict[str, Any]) -> None:
         """Compare an object with what is known of it."""

@@ -93,6 +93,5 @@ class DriftLog:
 
 
 def _noted(found: pa.Table) -> set[Noted]:
-    shown = found.filter(pc.field("kind") != SETTLED_TYPE)
-    columns = (shown[name].to_pylist() for name in ("kind", "field", "code"))
-    return set(zip(*columns, strict=True))
+    columns = (found[name].to_pylist() for name in ("kind", "field", "code"))
+    return {noted for noted in zip(*columns, strict=True) if noted[0] != SETTLED_TYPE}

@@ -15,7 +15,7 @@ import msgspec
 
 from assets.erased import Erased
 from resources.accounts import Account
-from resources.arrays import moment_of
+from resources.arrays import moment_of, plain_rows
 from resources.lake import Lake
 from resources.lake_pick import Having, pick
 from resources.lazily import lazily
@@ -29,7 +29,7 @@ else:
     pa = lazily("pyarrow")
 
 
-class Newest(msgspec.Struct, frozen=True):
+class Newest(msgspec.Struct, frozen=True, gc=False):
     """The newest landed observation of one order."""
 
     content_hash: str
@@ -145,9 +145,11 @@ class Landed:
 
     def newest(self, keys: Collection[str]) -> dict[str, Newest]:
         """The newest observation of each of these order keys that was ever landed."""
+        if not keys:
+            return {}
         seen: dict[str, list[tuple[Any, ...]]] = {}
         for rows in self._picked(("order_key", *_SEEN), ("order_key", keys)):
-            for key, *row in _plain(rows):
+            for key, *row in plain_rows(rows):
                 seen.setdefault(key, []).append(tuple(row))
         return {key: _newest_of(sorted(rows)) for key, rows in seen.items()}
 
@@ -160,14 +162,14 @@ class Landed:
         by_key = {order_key(source, name, order_id): order_id for order_id in ids}
         newest: dict[str, tuple[int, str]] = {}
         for rows in self._picked(("order_key", "landing_seq", "kind"), ("order_key", by_key)):
-            for key, *row in _plain(rows):
+            for key, *row in plain_rows(rows):
                 newest[key] = max(newest.get(key, (0, "")), tuple(row))
         by_seq = {seq: (by_key[key], kind) for key, (seq, kind) in newest.items()}
         if not by_seq:
             return
         last = min(by_seq) - 1
         for rows in self._picked(("landing_seq", "body"), ("landing_seq", by_seq), after=last):
-            for seq, body in _plain(rows):
+            for seq, body in plain_rows(rows):
                 yield Observed(*by_seq[seq], body)
 
     def values(
@@ -257,12 +259,3 @@ def _newest_of(rows: Sequence[tuple[Any, ...]]) -> Newest:
         moment_of(observed),
         last_seq,
     )
-
-
-def _plain(rows: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    """Rows as Python values; moments as microseconds since 1970, which needs no pandas."""
-    columns = (
-        column.view(pa.int64()) if pa.types.is_timestamp(column.type) else column
-        for column in rows.columns
-    )
-    return zip(*(column.to_pylist() for column in columns), strict=True)

@@ -24,7 +24,7 @@ from resources.arrays import moments, numbers, texts
 from resources.lake import Lake
 from resources.lazily import lazily
 from resources.ledger import Ledger
-from schemas.keys import encode, nameless_key, order_key
+from schemas.keys import encode, nameless_key, order_key, order_keys
 from schemas.lake import LAKE, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -56,6 +56,27 @@ class Counts:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """Records as they may be kept, by columns: one place in each for every record."""
+
+    keys: Sequence[str]
+    records: Sequence[Record]
+    bodies: Sequence[bytes]
+    digests: Sequence[str]
+
+    def at(self, places: Sequence[int]) -> _Received:
+        """Those at some places, ascending."""
+        if len(places) == len(self.keys):
+            return self
+        return _Received(
+            [self.keys[place] for place in places],
+            [self.records[place] for place in places],
+            [self.bodies[place] for place in places],
+            [self.digests[place] for place in places],
+        )
+
+
 class _Batch:
     """Rows on their way into `raw`, and the newest observation of each order so far."""
 
@@ -64,16 +85,36 @@ class _Batch:
         """The account's landing sequence before this batch, and after what is in it."""
         self.newest = newest
         self.counts = Counts()
-        self.rows: list[tuple[str, Record, bytes, str, str, datetime]] = []
-        """Order key, record, body as kept, content hash, kind and first_seen_at of each."""
+        self.places: Sequence[int] = []
+        """Where among what was received the rows stand that say something new."""
+        self.kinds: list[str] = []
+        self.firsts: list[datetime] = []
+        """Kind and first_seen_at of each row."""
 
-    def take(self, key: str, record: Record, body: bytes, digest: str) -> None:
-        """Add a record, unless it says nothing new."""
+    def take(self, received: _Received) -> None:
+        """Add what was received, less what says nothing new."""
+        if not self.newest and len(set(received.keys)) == len(received.keys):
+            self._take_all(received.records)
+        else:
+            rows = zip(received.keys, received.records, received.digests, strict=True)
+            self.places = [place for place, row in enumerate(rows) if self._is_news(*row)]
+        self.seq = self.after + len(self.places)
+        self.counts.received = len(received.keys)
+        self.counts.bytes = sum(map(len, received.at(self.places).bodies))
+
+    def _take_all(self, records: Sequence[Record]) -> None:
+        """Of orders of which none was ever landed, and none comes twice, each is new."""
+        self.counts.new = len(records)
+        self.places = range(len(records))
+        self.kinds = ["read"] * len(records)
+        self.firsts = [record.fetched_at for record in records]
+
+    def _is_news(self, key: str, record: Record, digest: str) -> bool:
+        """Whether a record says anything new; if so, it becomes the newest of its order."""
         counts, newest = self.counts, self.newest.get(key)
-        counts.received += 1
         if newest is not None and _is_no_news(newest, record, digest):
             counts.unchanged += 1
-            return
+            return False
         fetched_at = first_seen_at = record.fetched_at
         kind = "read"
         if newest is None:
@@ -83,10 +124,11 @@ class _Batch:
             first_seen_at = newest.first_seen_at
             if newest.kind == "absent":
                 kind = "present"
-        self.seq += 1
-        counts.bytes += len(body)
-        self.newest[key] = Newest(digest, kind, first_seen_at, fetched_at, fetched_at, self.seq)
-        self.rows.append((key, record, body, digest, kind, first_seen_at))
+        seq = self.after + len(self.kinds) + 1
+        self.newest[key] = Newest(digest, kind, first_seen_at, fetched_at, fetched_at, seq)
+        self.kinds.append(kind)
+        self.firsts.append(first_seen_at)
+        return True
 
 
 class Landing:
@@ -118,28 +160,35 @@ class Landing:
             return Counts()
         with self._ledger.lease(self._account.key, LEASE, wait=PATIENCE) as lease:
             self._erased.refresh()  # under the lease: what is erased meanwhile counts
-            batch = self._sort_out(records)
-            if batch.rows:
-                table = self._table(batch)
+            received = self._received(records)
+            batch = self._sorted_out(received)
+            if batch.places:
+                rows = received.at(batch.places)
+                table = self._table(rows, batch)
                 lease.check()
                 stage = landing_stage(self._account)
                 self._lake.append("raw", table, stage=stage, batch=batch.seq, after=batch.after)
-                self._keys.add([row[0] for row in batch.rows], batch.seq)
+                self._keys.add(rows.keys, batch.seq)
         return batch.counts
 
     def close(self) -> None:
         """Let go of what was opened to look up the lake."""
         self._landed.close()
 
-    def _sort_out(self, records: Sequence[Record]) -> _Batch:
-        bodies = [self._kept(record) for record in records]
-        digests = [content_hash(self._source, body) for body in bodies]
-        keys = [self._key(*each) for each in zip(records, digests, strict=True)]
+    def _received(self, records: Sequence[Record]) -> _Received:
+        """The records with what is known of them without looking at the lake."""
+        if self._erased.is_nobody and not self._source.never_stored:
+            bodies = [record.body for record in records]
+        else:
+            bodies = [self._kept(record) for record in records]
+        digests = content_hashes(self._source, bodies)
+        return _Received(self._keys_of(records, digests), records, bodies, digests)
+
+    def _sorted_out(self, received: _Received) -> _Batch:
         last = self._landed.last_seq
-        newest = self._landed.newest(self._keys.among(keys, last))
+        newest = self._landed.newest(self._keys.among(received.keys, last))
         batch = _Batch(last, {key: self._dated(each) for key, each in newest.items()})
-        for each in zip(keys, records, bodies, digests, strict=True):
-            batch.take(*each)
+        batch.take(received)
         return batch
 
     def _kept(self, record: Record) -> bytes:
@@ -166,27 +215,32 @@ class Landing:
             return newest
         return msgspec.structs.replace(newest, fetched_at=_LONG_AGO, observed_at=_LONG_AGO)
 
+    def _keys_of(self, records: Sequence[Record], digests: Sequence[str]) -> list[str]:
+        ids = [each.source_order_id for each in records if each.source_order_id is not None]
+        if len(ids) == len(records):
+            return order_keys(self._account.source, self._account.name, ids)
+        return [self._key(*each) for each in zip(records, digests, strict=True)]
+
     def _key(self, record: Record, digest: str) -> str:
         if record.source_order_id is None:
             return nameless_key(self._account.source, self._account.name, digest)
         return self._prefix + encode(record.source_order_id)
 
-    def _table(self, batch: _Batch) -> pa.Table:
+    def _table(self, rows: _Received, batch: _Batch) -> pa.Table:
         """The rows of a batch as `raw` has them; built by columns, each in one go."""
-        keys, records, bodies, digests, kinds, firsts = zip(*batch.rows, strict=True)
-        count = len(keys)
+        records, count = rows.records, len(rows.keys)
         columns = {
             "source_system": texts([self._account.source] * count),
             "source_account": texts([self._account.name] * count),
-            "order_key": texts(keys),
+            "order_key": texts(rows.keys),
             "source_order_id": texts([record.source_order_id for record in records]),
             "landing_seq": numbers(range(batch.after + 1, batch.seq + 1)),
-            "kind": texts(kinds),
+            "kind": texts(batch.kinds),
             "endpoint": texts([record.endpoint for record in records]),
-            "body": texts(bodies),
-            "content_hash": texts(digests),
+            "body": texts(rows.bodies),
+            "content_hash": texts(rows.digests),
             "fetched_at": moments([record.fetched_at for record in records]),
-            "first_seen_at": moments(firsts),
+            "first_seen_at": moments(batch.firsts),
             "run_id": texts([self._run_id] * count),
             "schema_version": numbers([SCHEMA_VERSION] * count, "h"),
         }
@@ -213,6 +267,13 @@ def _is_no_news(newest: Newest, record: Record, digest: str) -> bool:
 def content_hash(source: Source, body: bytes) -> str:
     """The hash by which equal content is known: of the body less its volatile parts."""
     return xxhash.xxh3_128_hexdigest(without(body, source.volatile))
+
+
+def content_hashes(source: Source, bodies: Sequence[bytes]) -> list[str]:
+    """As `content_hash`, of many bodies."""
+    if source.volatile:
+        return [content_hash(source, body) for body in bodies]
+    return [xxhash.xxh3_128_hexdigest(body) for body in bodies]
 
 
 def without(body: bytes, paths: frozenset[str]) -> bytes:

@@ -15,7 +15,7 @@ _DEFAULTS: dict[str, dict[str, str]] = {
         "is_deleted": "v.kind = 'absent'",
         "deleted_detected_at": "CASE WHEN v.kind = 'absent' THEN v.fetched_at END",
         "deletion_basis": "CASE WHEN v.kind = 'absent' THEN v.endpoint END",
-        "row_count": "COALESCE(c.row_count, 0)",
+        "row_count": "0",  # filled in when the rows are made
         "amounts_basis": "'none'",
         "totals_check": "'not_checkable'",
         "rows_state": "'not_supplied'",
@@ -43,8 +43,8 @@ _ADDED: dict[str, dict[str, str]] = {
 """What is appended to a list whatever a source's mapping says: what sweeps have found out."""
 
 _OURS = {
-    "source_system": "getvariable('source_system')",
-    "source_account": "getvariable('source_account')",
+    "source_system": "v.source_system",
+    "source_account": "v.source_account",
     "source_order_id": "v.source_order_id",
     "landing_seq": "v.landing_seq",
     "first_seen_at": "v.first_seen_at",

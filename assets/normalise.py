@@ -68,7 +68,7 @@ class Normalised:
     def count(self, mapped: Mapped) -> None:
         """Add what was made of one chunk."""
         quarantine = mapped.tables["quarantine"]
-        held = quarantine.filter(pc.field("is_held"))
+        held = quarantine.filter(quarantine["is_held"])
         self.orders += mapped.count("orders")
         self.order_rows += mapped.count("order_rows")
         self.order_parties += mapped.count("order_parties")

@@ -25,6 +25,7 @@ from resources.budget import WINDOW, Budget
 from resources.errors import ConfigurationError, OrderloomError
 from resources.lake import Lake
 from resources.ledger import RECEIVED_NOTHING, Lease, Ledger
+from resources.memory import give_back
 from resources.places import Places
 
 CHANGES = "changes"
@@ -249,6 +250,7 @@ class Puller:
         finally:
             known.close()
             landing.close()
+            give_back()
 
     def _api(self, account: Account) -> Api:
         source = source_of(account.source)

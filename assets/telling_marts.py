@@ -16,7 +16,7 @@ import duckdb
 from assets import charts, previews
 from assets.telling import Metadata
 from resources.warehouse import Publication
-from resources.warehouse_fill import type_of
+from resources.warehouse_columns import type_of
 from schemas.canonical import LAKE
 from schemas.published import PUBLISHED
 

@@ -34,9 +34,9 @@ from assets.reference import reference
 from assets.workshop import Workshop
 from resources import publication
 from resources.lake import AccountKey, Lake
+from resources.warehouse_aside import opened
 from resources.warehouse_build import Build
 from resources.warehouse_fill import OF_ORDERS
-from resources.warehouse_storage import STORAGE_VERSION
 from sandbox.server import Sandbox
 
 ORDERS = 1_000_000
@@ -85,9 +85,7 @@ def main() -> None:
 def multiply(small: Path, marts: Path, orders: int) -> Path:
     """A file of at least so many orders, copied from the file `small`, published as `marts`."""
     large = publication.unfinished(marts, publication.new_id(marts))
-    with duckdb.connect(
-        str(large), config={"storage_compatibility_version": STORAGE_VERSION}
-    ) as con:
+    with opened(large) as con:
         build = Build(con, Lake(str(marts.parent / "lake")))
         build.begin()
         build.create()

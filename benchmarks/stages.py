@@ -37,7 +37,6 @@ STAGES: dict[str, tuple[str, ...]] = {
     "fetch": (
         "resources.api:Api._sent",
         "assets.sources.brightpearl:_read_orders",
-        "assets.sources.brightpearl:_record",
     ),
     "known": ("assets.known:Landed.values",),
     "land": ("assets.landing:Landing.land",),

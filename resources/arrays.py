@@ -10,10 +10,10 @@ whether the values are a pandas object: a fifth of a second in every process tha
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from resources.lazily import lazily
 
@@ -31,6 +31,9 @@ def texts(values: Sequence[str | bytes | None]) -> pa.StringArray:
 
     Raises OverflowError beyond two gigabytes.
     """
+    plain = _plain(values)
+    if plain is not None:
+        return _array(map(len, cast(Sequence[str], values)), plain, None)
     parts = [value if isinstance(value, bytes) else (value or "").encode() for value in values]
     found = _joined(parts, _presence(values))
     try:
@@ -51,6 +54,34 @@ def numbers(values: Iterable[int], code: str = "q") -> pa.Array:
     return pa.Array.from_buffers(kind, len(held), [None, pa.py_buffer(held)])
 
 
+def records(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Records of texts, moments and whole numbers, of which only texts may be missing."""
+    made = [_column([row[field.name] for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(made, schema=schema)
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        return texts(values)
+    if pa.types.is_timestamp(kind):
+        return moments(values)
+    return numbers(values, {pa.int64(): "q", pa.uint64(): "Q", pa.int16(): "h"}[kind])
+
+
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """A table without a row."""
+    return pa.Table.from_batches([], schema)
+
+
+def plain_rows(rows: pa.RecordBatch | pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Rows as Python values; moments as microseconds since 1970, which needs no pandas."""
+    columns = (
+        column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        for column in rows.columns
+    )
+    return zip(*(column.to_pylist() for column in columns), strict=True)
+
+
 def micros(moment: datetime) -> int:
     """A moment as microseconds since 1970, UTC; one without a time zone is taken for UTC."""
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _BEGINNING) // _MICROSECOND
@@ -68,10 +99,23 @@ def moments(values: Sequence[datetime]) -> pa.Array:
     return pa.Array.from_buffers(pa.timestamp("us", "UTC"), len(held), [None, pa.py_buffer(held)])
 
 
+def _plain(values: Sequence[Any]) -> bytes | None:
+    """All texts in one, where each is there and as long in characters as in bytes; else None."""
+    try:
+        joined = "".join(values)
+    except TypeError:  # bytes, or one that is missing
+        return None
+    return joined.encode("ascii") if joined.isascii() else None
+
+
 def _joined(parts: Sequence[bytes], presence: pa.Buffer | None) -> pa.StringArray:
-    ends = pa.py_buffer(array("i", accumulate(map(len, parts), initial=0)))
-    data = pa.py_buffer(b"".join(parts))
-    return pa.StringArray.from_buffers(len(parts), ends, data, presence)
+    return _array(map(len, parts), b"".join(parts), presence)
+
+
+def _array(lengths: Iterable[int], data: bytes, presence: pa.Buffer | None) -> pa.StringArray:
+    ends = array("i", accumulate(lengths, initial=0))
+    buffers = pa.py_buffer(ends), pa.py_buffer(data)
+    return pa.StringArray.from_buffers(len(ends) - 1, *buffers, presence)
 
 
 def _presence(values: Sequence[object]) -> pa.Buffer | None:

@@ -4,12 +4,15 @@ Belongs here: which row groups are opened, and which of their columns. Does not 
 files a table has (`resources/lake_files.py`), what the rows mean.
 
 A few hundred orders among a hundred thousand are found by their keys: the key column is read
-first, the other columns only of row groups in which something was found.
+first, the other columns only of row groups in which something was found. And a table is read from
+its beginning to its end a row group at a time, with the memory that one row group takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resources.arrays import numbers, texts
@@ -17,7 +20,7 @@ from resources.errors import LakeError
 from resources.lake import AccountKey, Lake
 from resources.lake_files import DataFile, first_line
 from resources.lazily import lazily
-from schemas.lake import PARTITION_COLUMNS
+from schemas.lake import LAKE, PARTITION_COLUMNS
 
 if TYPE_CHECKING:
     import deltalake
@@ -57,11 +60,89 @@ def pick(
     files = lake.files(table, account=account, after=after)
     wanted = _Wanted(*having) if having else None
     where = f"{lake.url}/{table}"
-    try:
+    with _reading(where):
         if lake.root is not None:
             yield from _picked(files, columns, wanted)
         elif files:
-            yield from _picked_remotely(where, account, columns, wanted)
+            condition = pc.field(wanted.column).isin(wanted.values) if wanted else None
+            yield from _picked_remotely(where, account, columns, condition)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Rows that lie together: a row group of a local file, or a whole file of an object store."""
+
+    file: DataFile
+    number: int | None
+    """Of the row group in its file, from 0; None for the whole file."""
+    first_seq: int
+    """The least landing_seq in it."""
+    last_seq: int
+    """The greatest landing_seq in it."""
+    rows: int
+    bytes: int
+    """As they are in memory; of a whole file as they are stored."""
+
+
+def stretches(lake: Lake, table: str, *, account: AccountKey, after: int) -> list[Stretch]:
+    """One account's rows with a landing_seq beyond `after`, by their least one.
+
+    Raises LakeError where a file cannot be read.
+    """
+    found = []
+    for file in lake.files(table, account=account, after=after):
+        if lake.root is None:
+            found.append(Stretch(file, None, file.first_seq, file.last_seq, file.rows, file.size))
+            continue
+        with _reading(f"{lake.url}/{table}"), pq.ParquetFile(file.path) as opened:
+            found += [_stretch(file, opened, place) for place in range(opened.num_row_groups)]
+    wanted = [each for each in found if each.last_seq > after]
+    return sorted(wanted, key=lambda each: (each.first_seq, each.last_seq))
+
+
+def read(lake: Lake, table: str, wanted: Sequence[Stretch]) -> pa.Table:
+    """All rows of some stretches, of one account, in the columns of the table's schema.
+
+    One stretch after the other; of an object store by landing_seq.
+
+    Raises LakeError where a file cannot be read.
+    """
+    schema = LAKE[table]
+    account = wanted[0].file.account
+    columns = [name for name in schema.names if name not in PARTITION_COLUMNS]
+    where = f"{lake.url}/{table}"
+    with _reading(where):
+        if lake.root is not None:
+            parts = [_whole(each, columns) for each in wanted]
+        else:
+            first, last = wanted[0].first_seq, max(each.last_seq for each in wanted)
+            condition = (pc.field("landing_seq") >= first) & (pc.field("landing_seq") <= last)
+            found = _picked_remotely(where, account, columns, condition)
+            parts = [pa.Table.from_batches(found).sort_by("landing_seq")]
+    rows = pa.concat_tables(parts)
+    for name, value in zip(PARTITION_COLUMNS, account, strict=True):
+        rows = rows.append_column(schema.field(name), texts([value] * rows.num_rows))
+    return rows.select(schema.names).cast(schema)
+
+
+def _stretch(file: DataFile, opened: pq.ParquetFile, number: int) -> Stretch:
+    group = opened.metadata.row_group(number)
+    seq = group.column(opened.schema_arrow.get_field_index("landing_seq")).statistics
+    known = seq is not None and seq.has_min_max
+    first, last = (seq.min, seq.max) if known else (file.first_seq, file.last_seq)
+    return Stretch(file, number, first, last, group.num_rows, group.total_byte_size)
+
+
+def _whole(stretch: Stretch, columns: Sequence[str]) -> pa.Table:
+    with pq.ParquetFile(stretch.file.path) as opened:
+        return opened.read_row_group(stretch.number, columns=list(columns), use_threads=False)
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """Tell of a data file that cannot be read what is to be done."""
+    try:
+        yield
     except (OSError, exceptions.DeltaError, pa.ArrowException) as error:
         raise LakeError(
             f"a data file that the log names cannot be read: {first_line(error)}",
@@ -84,14 +165,13 @@ def _picked(
 
 
 def _picked_remotely(
-    where: str, account: AccountKey, columns: Sequence[str], wanted: _Wanted | None
+    where: str, account: AccountKey, columns: Sequence[str], condition: pc.Expression | None
 ) -> Iterator[pa.RecordBatch]:
     """The same of all of one account's files on an object store."""
     own = zip(PARTITION_COLUMNS, account, strict=True)
     dataset = deltalake.DeltaTable(where).to_pyarrow_dataset(
         file_pruning_predicate=[(name, "=", value) for name, value in own]
     )
-    condition = pc.field(wanted.column).isin(wanted.values) if wanted else None
     yield from dataset.to_batches(columns=list(columns), filter=condition)
 
 

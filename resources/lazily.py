@@ -11,11 +11,17 @@ that names one of these libraries on its way imports it for type checkers alone,
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+
+_WHILE_IMPORTING = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy, which Arrow imports, brings threads for linear algebra along: they spin for 40 ms of CPU
+before they go to sleep, and nothing here is linear algebra. What is set already stays."""
 
 
 class _Lazy(ModuleType):
@@ -28,7 +34,20 @@ class _Lazy(ModuleType):
     def __getattr__(self, name: str) -> Any:
         for part in self._without:
             sys.modules.setdefault(part, None)  # type: ignore[arg-type]  # not to be imported
-        return getattr(import_module(self.__name__), name)
+        with nullcontext() if self.__name__ in sys.modules else _environment():
+            return getattr(import_module(self.__name__), name)
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """What libraries read while they are imported; programs started later are told nothing."""
+    ours = {name: value for name, value in _WHILE_IMPORTING.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 def lazily(name: str, *, without: Sequence[str] = ()) -> Any:

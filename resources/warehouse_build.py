@@ -7,7 +7,10 @@ what the columns mean (`schemas`), mart SQL (`assets/marts`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,9 @@ import pyarrow as pa
 
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
+from resources.warehouse_aside import aside
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
+from resources.warehouse_columns import type_of
 from resources.warehouse_describe import comments_of, describe, literal, published, source_views
 from resources.warehouse_fill import (
     EVERYTHING,
@@ -25,13 +30,20 @@ from resources.warehouse_fill import (
     Touched,
     Zones,
     sql,
-    type_of,
     version_schema,
     versions,
 )
 from resources.warehouse_literal import rows_as_sql
 from resources.warehouse_plan import Reach, Step
-from resources.warehouse_storage import STORAGE_VERSION, TEXT
+from resources.warehouse_storage import (
+    BLOCK,
+    ROW_GROUP,
+    STORAGE_VERSION,
+    TEXT,
+    UNIQUE,
+    UNIQUE_TEXT,
+    compression,
+)
 from resources.warehouse_told import show_told
 from schemas.lake import LAKE
 from schemas.published import (
@@ -49,31 +61,52 @@ SETTINGS = (
     "threads = 1",
     "preserve_insertion_order = false",
     "memory_limit = '400MB'",
-    "wal_autocheckpoint = '0B'",
-    "auto_checkpoint_skip_wal_threshold = 0",
+    "wal_autocheckpoint = '1TB'",
 )
-"""One thread: two were seen to be slower. The file is nobody's until it is finished, so that a log
-of what is written to it would only be written twice. What does not fit into memory goes to a folder
-beside the file, which `publication.clean_up` knows."""
+"""One thread: two were seen to be slower, two connections side by side are faster. The file is
+nobody's until it is finished: what was committed is written by the checkpoint at the end."""
 
 _SALES = {"sales_order", "sales_credit", "service_order", "lease_order"}
 _PURCHASES = {"purchase_order", "purchase_credit"}
 _CREDITS = {"sales_credit", "purchase_credit"}
 
 
+Faults = Mapping[AccountKey, Fault]
+
+
 class Build:
     """One connection to the file being built."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-        """`con`: the only connection to the file. One thread: two were seen to be slower."""
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, lake: Lake, settings: Iterable[str] = SETTINGS
+    ) -> None:
+        """`con`: to the file. `settings`: what SET is to say."""
         self._con = con
         self._lake = lake
-        for setting in SETTINGS:
+        for setting in settings:
             con.execute(f"SET {setting}")
 
     def begin(self) -> None:
         """Begin what is in the file as a whole after `finish`, and else not at all."""
         self._con.execute("BEGIN")
+
+    @contextmanager
+    def beside(self, do: Callable[[Build], None]) -> Iterator[None]:
+        """Meanwhile `do` it with another connection to the file, in a thread of its own.
+
+        Both begin with what was done before, and see of each other nothing until the block ends.
+        """
+        self._con.execute("COMMIT")
+        with aside(self._con, lambda con: Build(con, self._lake, SETTINGS[:1])._do(do)):
+            self.begin()
+            yield
+            self._con.execute("COMMIT")
+        self.begin()
+
+    def _do(self, do: Callable[[Build], None]) -> None:
+        self.begin()
+        do(self)
+        self._con.execute("COMMIT")
 
     def finish(self) -> None:
         """Write all that was done since `begin`."""
@@ -81,18 +114,30 @@ class Build:
         self._con.execute("CHECKPOINT")
 
     def create(self) -> None:
-        """Make the tables but the marts, empty in an empty file, and the status dimensions."""
+        """Make the tables but the marts, empty in an empty file, the views, and the dimensions."""
+        self.create_tables(GRAINS)
+        self.create_rest()
+        self.show_sources()
+
+    def create_tables(self, names: Iterable[str]) -> None:
+        """Make published tables but marts, empty."""
+        for name in names:
+            self._create(name, published(name), GRAINS[name])
+
+    def create_rest(self) -> None:
+        """Make all that is not of one source and no published table, and fill the dimensions."""
         self._con.execute("CREATE SCHEMA orderloom")
         for name, schema in INTERNAL.items():
             self._create(f"orderloom.{name}", schema, INTERNAL_GRAINS[name])
-        for name, grain in GRAINS.items():
-            self._create(name, published(name), grain)
         for dimension in DIMENSIONS:
             self._load(f"dim_{dimension}", PUBLISHED[f"dim_{dimension}"], _codes(dimension))
+        self._show_versions()
+
+    def show_sources(self) -> None:
+        """Make the views that show one source's own fields."""
         for name, (select, grain, comments) in source_views().items():
             self._con.execute(f"CREATE VIEW {name} AS {select}")
             describe(self._con, name, grain, comments, view=True)
-        self._show_versions()
 
     def take_over(
         self, accounts: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]
@@ -112,36 +157,77 @@ class Build:
             self._con.execute(sql("moved_zones"))
         return {(system, account): zone for system, account, zone in after}
 
-    def bring_up_to_date(self, steps: Sequence[Step], zones: Zones) -> Touched:
+    def insert(self, names: Collection[str], steps: Sequence[Step]) -> None:
+        """Fill these tables of order rows and parties, which are empty, and nothing else.
+
+        Each is committed for itself: while one connection commits, the other cannot.
+        """
+        for _ in Filling(self._con, self._lake, steps, {}).insert(names):
+            self._con.execute("COMMIT")
+            self.begin()
+
+    def bring_up_to_date(
+        self, steps: Sequence[Step], zones: Zones, but: Collection[str] = ()
+    ) -> Touched:
         """Put the newest versions in the old ones' place.
 
-        `zones`: of the accounts, as `take_over` gave them.
+        `zones`: of the accounts, as `take_over` gave them. `but`: tables that `insert` fills.
         """
-        return Filling(self._con, self._lake, steps, zones).fill()
+        return Filling(self._con, self._lake, steps, zones).fill(but)
 
-    def derive(self, marts: Sequence[Mart], touched: Touched = EVERYTHING) -> None:
+    def derive(
+        self,
+        marts: Sequence[Mart],
+        touched: Touched = EVERYTHING,
+        judge: Callable[[], Faults] = dict,
+        and_views: bool = False,
+    ) -> Faults:
         """Make the dimension of dates and the marts anew, and drop those that are no more.
 
         `touched`: where it is little, marts that follow from each order alone are made anew for
-        those orders; the others' rows must be there from the same SQL. Raises WarehouseError for
-        SQL that fails and for columns without a comment.
+        those orders; the others' rows must be there from the same SQL. Meanwhile `judge` is asked
+        whether what they are made of holds; if not the file is not to be finished, and what went
+        wrong with a mart may come from that. `and_views`: `show_sources` as well. Raises
+        WarehouseError for SQL that fails and for columns without a comment.
         """
         self._con.execute("DELETE FROM dim_date")
         self._con.execute(sql("dim_date"))
-        followed = {mart.name for mart in marts if mart.follows and touched.is_little}
+        kept = [mart for mart in marts if mart.follows and touched.is_little]
+        self._drop_marts(but={mart.name for mart in kept})
+        todo = deque(mart for mart in marts if mart not in kept)
+
+        def aside(other: Build) -> None:
+            if and_views:
+                other.show_sources()
+            if _are_apart(marts):
+                other.make(todo)
+
+        with suppress(_NotToBeFinished), self.beside(aside):
+            faults = judge()
+            if faults:
+                raise _NotToBeFinished
+            if kept and touched.counts:
+                self._follow(kept)
+            self._move(kept)
+            self.make(todo)
+        return faults
+
+    def _drop_marts(self, but: Collection[str]) -> None:
         for (name,) in self._con.execute(
             "SELECT table_name FROM duckdb_tables()"
             " WHERE database_name = CURRENT_DATABASE() AND schema_name = 'main'"
         ).fetchall():
-            if name not in GRAINS and name not in followed:
+            if name not in GRAINS and name not in but:
                 self._con.execute(f'DROP TABLE "{name}"')
-        for mart in marts:
-            if mart.name not in followed:
-                self._make(mart)
-        kept = [mart for mart in marts if mart.name in followed]
-        if kept and touched.counts:
-            self._follow(kept)
-        self._move(kept)
+
+    def make(self, todo: deque[Mart]) -> None:
+        """Make marts until none is left to do; another connection may take some of them."""
+        while True:
+            try:
+                mart = todo.popleft()
+            except IndexError:
+                return
+            self._make(mart)
 
     def note(self, reaches: Mapping[AccountKey, Reach], **build: Any) -> None:
         """Write into the file how far publishing has come, and about the file itself.
@@ -233,7 +319,7 @@ class Build:
     def _create(self, name: str, schema: pa.Schema, grain: str) -> None:
         columns = ", ".join(
             f'"{field.name}" {type_of(field.type)}{"" if field.nullable else " NOT NULL"}'
-            f"{TEXT if field.type == pa.string() else ''}"
+            f"{compression(name, field.name) if field.type == pa.string() else ''}"
             for field in schema
         )
         self._con.execute(f"CREATE TABLE {name} ({columns})")
@@ -275,7 +361,20 @@ def layout() -> Iterable[str]:
     ):
         yield entry.read_text(encoding="utf-8")
     shaped = PUBLISHED_VERSION, source_views(), MEANINGS, MACROS, CONDITIONS
-    yield repr((*shaped, STORAGE_VERSION, TEXT))
+    yield repr((*shaped, STORAGE_VERSION, BLOCK, ROW_GROUP, TEXT, UNIQUE_TEXT, sorted(UNIQUE)))
+
+
+class _NotToBeFinished(Exception):
+    """There are faults."""
+
+
+def _are_apart(marts: Sequence[Mart]) -> bool:
+    """Whether no mart's SQL names another mart, which would have to be there before it."""
+    names = "|".join(re.escape(mart.name) for mart in marts)
+    return not any(re.search(rf"\b({names})\b", _COMMENT.sub("", mart.sql)) for mart in marts)
+
+
+_COMMENT = re.compile("--.*")
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:

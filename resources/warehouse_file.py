@@ -11,16 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resources import publication
 from resources.lake import AccountKey, Lake
-from resources.lazily import lazily
 from resources.warehouse_accounts import Reference, rows_of
 from resources.warehouse_checks import Fault, Mart
 from resources.warehouse_plan import Plan
-from resources.warehouse_storage import STORAGE_VERSION
 
-duckdb = lazily("duckdb")
+if TYPE_CHECKING:
+    from resources.warehouse_build import Build
+    from resources.warehouse_fill import Touched
+
+Faults = Mapping[AccountKey, Fault]
 
 
 @dataclass(frozen=True)
@@ -51,26 +54,16 @@ class Built:
 
 def build_file(building: Path, lake: Lake, plan: Plan, content: Content) -> Built:
     """Build one file; nothing is written, and it is not to be published, where there are faults."""
-    from resources.warehouse_build import Build  # A run in which nothing changed does without.
+    # A run in which nothing changed does without.
+    from resources.warehouse_aside import opened
+    from resources.warehouse_build import Build
 
     if plan.base is not None:
         publication.copy(plan.base.path, building)
-    with duckdb.connect(
-        str(building), config={"storage_compatibility_version": STORAGE_VERSION}
-    ) as con:
+    with opened(building) as con:
         build = Build(con, lake)
         build.begin()
-        if plan.base is None:
-            build.create()
-        accounts = rows_of(content.reference, plan.reaches)
-        zones = build.take_over(accounts, content.reference.runs)
-        touched = build.bring_up_to_date(plan.steps, zones)
-        faults = build.faults(content.before, content.accepted, touched)
-        if not faults:
-            has_marts = plan.base is not None and plan.base.fingerprint == content.fingerprint
-            at_marts = touched if has_marts else replace(touched, is_little=False)
-            build.derive(content.marts, at_marts)
-            faults = build.faults_of_marts(content.marts, content.pending, at_marts)
+        touched, faults = (_fill if plan.base is None else _renew)(build, plan, content)
         orders, order_rows = build.count("orders"), build.count("order_rows")
         if not faults:
             build.note(
@@ -85,3 +78,31 @@ def build_file(building: Path, lake: Lake, plan: Plan, content: Content) -> Buil
             )
             build.finish()
     return Built(touched.counts, orders, order_rows, faults)
+
+
+def _fill(build: Build, plan: Plan, content: Content) -> tuple[Touched, Faults]:
+    """Fill an empty file."""
+    from resources import warehouse_anew
+
+    accounts = rows_of(content.reference, plan.reaches)
+    touched = warehouse_anew.fill(build, plan.steps, accounts, content.reference.runs)
+    faults = build.derive(
+        content.marts,
+        judge=lambda: build.faults(content.before, content.accepted),
+        and_views=True,
+    )
+    return touched, faults or build.faults_of_marts(content.marts, content.pending)
+
+
+def _renew(build: Build, plan: Plan, content: Content) -> tuple[Touched, Faults]:
+    """Bring a copy of the last file up to date."""
+    assert plan.base is not None, "it is what was copied"
+    accounts = rows_of(content.reference, plan.reaches)
+    zones = build.take_over(accounts, content.reference.runs)
+    touched = build.bring_up_to_date(plan.steps, zones)
+    has_marts = plan.base.fingerprint == content.fingerprint
+    at_marts = touched if has_marts else replace(touched, is_little=False)
+    faults = build.derive(
+        content.marts, at_marts, lambda: build.faults(content.before, content.accepted, touched)
+    )
+    return touched, faults or build.faults_of_marts(content.marts, content.pending, at_marts)

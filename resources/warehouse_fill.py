@@ -10,7 +10,7 @@ left out: where every row of the files is to be published, and every version is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from resources.lake import AccountKey, Lake
 from resources.lake_files import DataFile
+from resources.warehouse_columns import columns_of, nothing
 from resources.warehouse_describe import literal
 from resources.warehouse_plan import Reach, Step
 from schemas.lake import LAKE
@@ -91,15 +92,17 @@ class Filling:
         self._zones = zones
         self._files: dict[str, _Files] = {}
 
-    def fill(self) -> Touched:
-        """Put the newest versions in the old ones' place."""
+    def insert(self, names: Iterable[str]) -> Iterator[None]:
+        """Fill nothing but these of CURRENT, which are empty, one after the other."""
+        overtaken = self._show_newest(CURRENT)
+        for name in names if self._exists("newest") else ():
+            self._insert_newest(name, overtaken=overtaken)
+            yield
+
+    def fill(self, but: Collection[str] = ()) -> Touched:
+        """Put the newest versions in the old ones' place; `but`: tables that `insert` fills."""
         is_cleared = self._clear([step.account for step in self._steps if step.since == Reach()])
-        self._attach()
-        self._con.execute(sql("pending"))
-        overtaken = self._exists("overtaken")
-        newest = "SELECT * FROM fresh" + " ANTI JOIN overtaken USING (version_id)" * overtaken
-        kind = "TABLE" if overtaken else "VIEW"
-        self._con.execute(f"CREATE TEMP {kind} newest AS {newest}")
+        overtaken = self._show_newest((*CURRENT, "quarantine", "drift"))
         counts = self._count_newest()
         is_little = not is_cleared and _MOST * sum(counts.values()) < self._count_orders()
         is_first = not self._exists("orders")
@@ -109,7 +112,8 @@ class Filling:
             self._supersede(overtaken=overtaken)
             self._show_new(overtaken=overtaken, is_first=is_first, is_little=is_little)
             for name in CURRENT[1:]:
-                self._insert_newest(name, overtaken=overtaken)
+                if name not in but:
+                    self._insert_newest(name, overtaken=overtaken)
             self._fill_items()
             self._con.execute(f"CREATE TEMP VIEW touched_versions AS {self._versions()}")
             self._con.execute(sql("order_status_history"))
@@ -119,6 +123,16 @@ class Filling:
         if is_little:
             self._con.execute(sql("touched"))
         return Touched(counts, is_little)
+
+    def _show_newest(self, names: Iterable[str]) -> bool:
+        """Show the lake's tables and which versions are newest; whether others are overtaken."""
+        self._attach(names)
+        self._con.execute(sql("pending"))
+        overtaken = self._exists("overtaken")
+        newest = "SELECT * FROM fresh" + " ANTI JOIN overtaken USING (version_id)" * overtaken
+        kind = "TABLE" if overtaken else "VIEW"
+        self._con.execute(f"CREATE TEMP {kind} newest AS {newest}")
+        return overtaken
 
     def _clear(self, accounts: Iterable[AccountKey]) -> bool:
         """Take out accounts that will be published from their first version on; if any was in."""
@@ -130,7 +144,7 @@ class Filling:
                 gone += self._con.fetchall()[0][0]
         return gone > 0
 
-    def _attach(self) -> None:
+    def _attach(self, names: Iterable[str]) -> None:
         """Show the lake's tables, as far as they may hold anything pending, as temporary views."""
         self._con.execute(
             "CREATE TEMP TABLE pending (source_system VARCHAR, source_account VARCHAR,"
@@ -151,13 +165,13 @@ class Filling:
             self._con.execute(
                 f"INSERT INTO pending VALUES ({', '.join(map(literal, step.account))}, {numbers})"
             )
-        for name in (*CURRENT, "quarantine", "drift"):
+        for name in names:
             wanted = self._files[name] = self._wanted(name)
             if wanted.found:
                 relation = self._lake.read_files(self._con, name, wanted.found)
                 self._con.register(f"lake_{name}", relation)
             else:  # Nothing as an Arrow table would import pandas.
-                self._con.execute(f"CREATE TEMP VIEW lake_{name} AS {_nothing(name)}")
+                self._con.execute(f"CREATE TEMP VIEW lake_{name} AS {nothing(name)}")
 
     def _wanted(self, name: str) -> _Files:
         seq = _seq(name)
@@ -282,26 +296,6 @@ class Filling:
         return bool(self._con.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchall())
 
 
-def columns_of(name: str) -> str:
-    """The columns of a lake table, as published: moments without their zone."""
-    return ", ".join(
-        f'CAST("{field.name}" AS TIMESTAMP) AS "{field.name}"'
-        if pa.types.is_timestamp(field.type)
-        else f'CAST("{field.name}" AS {type_of(field.type)}) AS "{field.name}"'
-        if _holds_moments(field.type)
-        else f'"{field.name}"'
-        for field in LAKE[name]
-    )
-
-
-def _nothing(name: str) -> str:
-    """A SELECT without rows that has the columns of a lake table."""
-    columns = ", ".join(
-        f'CAST(NULL AS {type_of(field.type)}) AS "{field.name}"' for field in LAKE[name]
-    )
-    return f"SELECT {columns} WHERE FALSE"
-
-
 def versions(newest: str, older: str) -> str:
     """A SELECT of versions with the columns of the view orderloom.versions, of two relations."""
     names = version_schema().names
@@ -327,37 +321,9 @@ def of_versions(columns: Iterable[str]) -> str:
     return ", ".join(own.get(name, f'"{name}"') for name in columns)
 
 
-def type_of(kind: pa.DataType) -> str:
-    """DuckDB's type of a column, moments without their zone."""
-    if pa.types.is_decimal(kind):
-        return f"DECIMAL({kind.precision},{kind.scale})"
-    if pa.types.is_map(kind):
-        return f"MAP({type_of(kind.key_type)}, {type_of(kind.item_type)})"
-    if pa.types.is_list(kind):
-        return f"{type_of(kind.value_type)}[]"
-    if pa.types.is_struct(kind):
-        fields = ", ".join(f'"{each.name}" {type_of(each.type)}' for each in kind)
-        return f"STRUCT({fields})"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP"
-    return _TYPES[str(kind)]
-
-
-_TYPES = {"string": "VARCHAR", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT",
-          "bool": "BOOLEAN", "double": "DOUBLE", "date32[day]": "DATE"}  # fmt: skip
-
-
 def sql(name: str) -> str:
     """The text of a file of `resources/warehouse_sql`."""
     return files("resources").joinpath("warehouse_sql", f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _holds_moments(kind: pa.DataType) -> bool:
-    if pa.types.is_list(kind):
-        return _holds_moments(kind.value_type)
-    if pa.types.is_struct(kind):
-        return any(_holds_moments(each.type) for each in kind)
-    return bool(pa.types.is_timestamp(kind))
 
 
 def _seq(name: str) -> str:

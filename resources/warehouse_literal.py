@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from resources.warehouse_columns import type_of
 from resources.warehouse_describe import literal
-from resources.warehouse_fill import type_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,6 +7,7 @@ Does not belong here: where an id is found in a source's reply.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 NAMELESS = "!"
@@ -23,6 +24,15 @@ def encode(part: str) -> str:
 def order_key(source_system: str, source_account: str, source_order_id: str) -> str:
     """`system:account:id`, each part percent-encoded, so that no two orders share a key."""
     return f"{encode(source_system)}:{encode(source_account)}:{encode(source_order_id)}"
+
+
+def order_keys(source_system: str, source_account: str, ids: Sequence[str]) -> list[str]:
+    """As `order_key`, of many orders of one account."""
+    prefix = order_key(source_system, source_account, "")
+    together = "".join(ids)
+    if together.isascii() and together.isalnum():  # nothing in any of them needs to be encoded
+        return [prefix + source_order_id for source_order_id in ids]
+    return [prefix + encode(source_order_id) for source_order_id in ids]
 
 
 def nameless_key(source_system: str, source_account: str, content_hash: str) -> str:

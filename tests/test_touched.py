@@ -21,7 +21,8 @@ from resources.warehouse import Reference, Warehouse
 from resources.warehouse_accounts import rows_of
 from resources.warehouse_build import Build
 from resources.warehouse_checks import CONDITIONS, find
-from resources.warehouse_fill import sql, type_of
+from resources.warehouse_columns import type_of
+from resources.warehouse_fill import sql
 from resources.warehouse_plan import Reach, Step
 from schemas.canonical import LAKE
 from schemas.published import INTERNAL, PUBLISHED

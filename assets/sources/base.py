@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeVar
 
+import msgspec
+
 from resources.accounts import Account, AccountKind, AccountSettings
 from resources.api import Api, Reply
 from resources.budget import BudgetError
@@ -22,9 +24,12 @@ Cursor = dict[str, Any]
 """How far `changes` has come in one account: a small JSON object, read by its source alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One order as received. `source_order_id` is None where the source gave no id."""
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One order as received. `source_order_id` is None where the source gave no id.
+
+    There are millions of them, and the garbage collector need not look at any: what they hold can
+    lead to no cycle.
+    """
 
     source_order_id: str | None
     endpoint: str

@@ -30,7 +30,7 @@ from assets.sources.base import (
 )
 from assets.sources.brightpearl_found import NO_STAMP, Found, stamp_of
 from assets.sources.brightpearl_ids import existing, id_set, sweep_sets
-from assets.sources.brightpearl_search import flaw_in, read_search
+from assets.sources.brightpearl_search import flaw_in, read_page
 from assets.sources.listing import Listing
 from resources.accounts import Account
 from resources.api import Api, Reply
@@ -250,20 +250,19 @@ class Brightpearl(Source):
         """One page of a search and the number of results announced."""
         asked = filters | {"pageSize": str(ROWS_PER_SEARCH), "firstResult": str(first)}
         reply = api.get(SEARCH, asked, flaw=lambda reply: flaw_in(reply, first))
-        return read_search(reply.json(), column, reply.url)
+        return read_page(reply, column)
 
     def _get(self, api: Api, order_ids: Sequence[int]) -> Iterator[Record]:
         """The orders themselves. Ids that no longer exist are left out by the API."""
         ids = sorted(set(order_ids))
         sets = [id_set(piece) for piece in pieces(ids, IDS_PER_GET)]
         api.least_requests += len(sets)
-        left_out = set(map(str, ids))
+        left_out: set[str | None] = set(map(str, ids))
         for reply in api.get_many([(ORDER + each, OPTIONAL) for each in sets], flaw=_split):
-            for body in _read_orders(reply):
-                record = _record(body, reply)
-                left_out.discard(record.source_order_id or "")
-                yield record
-        for piece in pieces(sorted(map(int, left_out)), IDS_PER_GET):
+            records = _records(reply)
+            left_out.difference_update([record.source_order_id for record in records])
+            yield from records
+        for piece in pieces(sorted(int(each) for each in left_out if each), IDS_PER_GET):
             yield from self._left_out(api, piece)
 
     def _left_out(self, api: Api, order_ids: Sequence[int]) -> Iterator[Record]:
@@ -273,11 +272,11 @@ class Brightpearl(Source):
             return
 
         def flaw(reply: Reply) -> str | None:
-            found = {_record(body, reply).source_order_id for body in _read_orders(reply)}
+            found = {record.source_order_id for record in _records(reply)}
             return "orders that Order OPTIONS names are left out" if wanted - found else None
 
         reply = api.get(ORDER + id_set(sorted(map(int, wanted))), OPTIONAL, flaw=flaw)
-        yield from (_record(body, reply) for body in _read_orders(reply))
+        yield from _records(reply)
 
 
 def _is_whole(api: Api, rows: Found, announced: int, column: str) -> bool:
@@ -350,9 +349,9 @@ def _not_just_landed(api: Api, found: Found, margin: timedelta) -> Found:
     return found.only(is_new)
 
 
-def _record(order: msgspec.Raw, reply: Reply) -> Record:
-    body = bytes(order)
-    return Record(_order_id(body), ORDER, body, reply.fetched_at)
+def _records(reply: Reply) -> list[Record]:
+    bodies, fetched_at = map(bytes, _read_orders(reply)), reply.fetched_at
+    return [Record(_order_id(body), ORDER, body, fetched_at) for body in bodies]
 
 
 def _order_id(body: bytes) -> str | None:

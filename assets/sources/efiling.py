@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pydantic import Field, Strict
 
-from assets.mapping import code_map
+from assets.mapping_sections import code_map
 from assets.sources.base import (
     Batch,
     Cursor,

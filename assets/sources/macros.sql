@@ -179,9 +179,13 @@ CREATE OR REPLACE MACRO row_key_of(key, row_id) AS key || '#' || url_encode(row_
 
 -- Codes: the account's map over the documented codes; what neither knows is unknown. `entries_of`
 -- looks up several [dimension, code] at once; the other macros take what it found, or look it up.
-CREATE OR REPLACE MACRO entry_of(dimension, x) AS getvariable('codes')[dimension || '/' || x];
+-- The map goes through a list of one, since a constant inside a lambda is made for every row.
 CREATE OR REPLACE MACRO entries_of(pairs) AS
-    list_transform(pairs, lambda p: getvariable('codes')[p[1] || '/' || p[2]]);
+    list_transform(
+        [getvariable('codes')],
+        lambda codes: list_transform(pairs, lambda p: codes[p[1] || '/' || p[2]])
+    )[1];
+CREATE OR REPLACE MACRO entry_of(dimension, x) AS entries_of([[dimension, x]])[1];
 CREATE OR REPLACE MACRO code_of
     (entry) AS COALESCE(entry.code, 'unknown'),
     (dimension, x) AS COALESCE(entry_of(dimension, x).code, 'unknown');

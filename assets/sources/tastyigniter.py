@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 from pydantic import Field, Strict
 
-from assets.mapping import code_map
+from assets.mapping_sections import code_map
 from assets.sources.base import Batch, Cursor, Presence, Record, Source, Until
 from assets.sources.tastyigniter_pages import (
     ORDERS,
