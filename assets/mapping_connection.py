@@ -26,18 +26,11 @@ are kept from chunk to chunk, but DuckDB does not plan anew where what statistic
 a column has no NULL, that a table is empty) no longer holds: it gives wrong results."""
 
 
-_FLUSHED_FROM = "16MB"
-"""Freed at once, memory of at least this size goes back to the system: 120 MB less for two mappers
-side by side, and a tenth more of their CPU time. From 32 MB on there is nothing to be seen of it;
-at 1 MB it is 210 MB less, and a quarter more time."""
-
-
 def mapping_connection(account: Account) -> duckdb.DuckDBPyConnection:
     """A connection to a database of its own that has the macros and no table."""
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET disabled_optimizers = '{','.join(_OPTIMIZERS_OFF)}'")
-    connection.execute(f"SET allocator_bulk_deallocation_flush_threshold = '{_FLUSHED_FROM}'")
     connection.execute(with_values(_macros(), account))
     return connection
 

@@ -36,7 +36,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "search": ("assets.sources.brightpearl:Brightpearl._page",),
     "fetch": (
         "resources.api:Api._sent",
-        "assets.sources.brightpearl:_read_orders",
+        "assets.sources.brightpearl:_records",
     ),
     "known": ("assets.known:Landed.values",),
     "land": ("assets.landing:Landing.land",),
