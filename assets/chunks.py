@@ -7,7 +7,6 @@ them (`assets/mappers.py`, `assets/normalise.py`), single orders (`assets/known.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from resources.arrays import numbers
@@ -35,8 +34,7 @@ def raw_chunks(lake: Lake, account: AccountKey, after: int, last: int) -> Iterat
     while waiting := [each for each in waiting if each.last_seq > after and each.first_seq <= last]:
         upto = min(_end(waiting, after), last)
         wanted = [each for each in waiting if each.first_seq <= upto]
-        rows = _within(read(lake, "raw", wanted), after, upto)
-        yield from _pieces(rows.sort_by("landing_seq") if _overlap(wanted) else rows)
+        yield from _pieces(_within(read(lake, "raw", wanted), after, upto))
         if upto == last:
             return
         after = upto
@@ -58,13 +56,16 @@ def _end(waiting: Sequence[Stretch], after: int) -> int:
 
 
 def _within(rows: pa.Table, after: int, upto: int) -> pa.Table:
-    """The rows beyond a landing sequence up to another."""
+    """The rows beyond a landing sequence up to another, in their order.
+
+    Within a row group they may stand in another one: compaction merges the newest files first.
+    """
     seq, bounds = rows["landing_seq"], numbers([after, upto])
-    return rows.filter(pc.and_(pc.greater(seq, bounds[0]), pc.less_equal(seq, bounds[1])))
-
-
-def _overlap(parts: Sequence[Stretch]) -> bool:
-    return any(one.last_seq >= other.first_seq for one, other in pairwise(parts))
+    rows = rows.filter(pc.and_(pc.greater(seq, bounds[0]), pc.less_equal(seq, bounds[1])))
+    seq = rows["landing_seq"].combine_chunks()
+    if pc.all(pc.less_equal(seq[:-1], seq[1:]), min_count=0).as_py():
+        return rows
+    return rows.sort_by("landing_seq")
 
 
 def _pieces(rows: pa.Table) -> Iterator[pa.Table]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,12 +87,17 @@ class Mapper:
             self._plan()
         try:
             self._take(landed)
-            return self._finished()
+            mapped = self._finished()
+            self._let_go()
+            return mapped
         except Unmappable as fault:
+            self._let_go()
             if landed.num_rows == 1:
                 return self._held(landed, str(fault))
-        finally:
-            self._let_go()
+        except BaseException:
+            with suppress(duckdb.Error):  # it may be what ended the mapping that hinders this
+                self._let_go()
+            raise
         half = landed.num_rows // 2
         halves = [self.map(landed.slice(0, half)), self.map(landed.slice(half))]
         return Mapped({t: pa.concat_tables([h.tables[t] for h in halves]) for t in LAKE_TABLES})
@@ -111,12 +116,14 @@ class Mapper:
             with self._telling_of(name):
                 self._run(f'CREATE TABLE "{name}" AS {self._sections[name]} WITH NO DATA')
                 self._run(f'PREPARE fill_{name} AS INSERT INTO "{name}" {self._sections[name]}')
+        gives = {}
         for table in _TARGETS:
             if table in self._sections:
                 with self._telling_of(table):
                     given = self.connection.sql(self._sections[table]).columns
                     self._run(f"PREPARE make_{table} AS {self._select(table, given)}")
-                self._gives[table] = given
+                gives[table] = given
+        self._gives = gives
 
     def _select(self, table: str, given: list[str]) -> str:
         """The mapped columns in the canonical order and types, ours and the defaults added.
@@ -164,10 +171,10 @@ class Mapper:
 
     def _held(self, landed: pa.Table, reason: str) -> Mapped:
         """The one record in quarantine, and nothing else."""
-        self._let_go()
         self._take(landed)
         fault = mapping_faults.unmappable(reason)
         found = mapping_faults.quarantine(self.connection, {}, [fault])
+        self._let_go()
         nothing = {table: no_rows(LAKE[table]) for table in _TARGETS}
         return Mapped(nothing | {"quarantine": _as_in_lake("quarantine", found)})
 

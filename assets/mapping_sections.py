@@ -97,7 +97,7 @@ def code_map(account: Account) -> dict[str, dict[str, str | None]]:
 def _values(account: Account) -> dict[str, str]:
     """The variables of a mapping, and SQL for what the account has for each."""
     codes = ", ".join(
-        f"{literal(key)}: {{{', '.join(f'{name}: {_text(text)}' for name, text in entry.items())}}}"
+        f"{_text(key)}: {{{', '.join(f'{name}: {_text(text)}' for name, text in entry.items())}}}"
         for key, entry in code_map(account).items()
     )
     return {
@@ -111,4 +111,10 @@ def _values(account: Account) -> dict[str, str]:
 
 
 def _text(value: str | None) -> str:
+    if value is not None and "\0" in value:
+        raise MappingError(
+            "a value with a NUL character cannot stand in SQL",
+            where="accounts.toml: a status code, or the time zone or currency of an account",
+            remedy="leave the character out",
+        )
     return f"CAST({'NULL' if value is None else literal(value)} AS VARCHAR)"

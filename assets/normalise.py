@@ -23,6 +23,7 @@ from assets.known import landing_stage
 from assets.mappers import Mappers
 from assets.mapping import Mapped
 from resources.accounts import Account
+from resources.errors import OrderloomError
 from resources.lake import Lake
 from resources.lazily import lazily
 from resources.ledger import Lease, Ledger
@@ -102,7 +103,13 @@ class Gathered:
         self.made = Normalised(after=self.reached)
 
     def add(self, mapped: Mapped, reached: int) -> None:
-        """Add the chunk that follows."""
+        """Add the chunk that follows. Raises OutOfOrder where it does not."""
+        if reached < self.reached:
+            raise OutOfOrder(
+                f"a chunk up to landing sequence {reached} came after {self.reached}",
+                where="the lake's table raw",
+                remedy="nothing was committed of it: report this, then run `orderloom replay`",
+            )
         self.reached = reached
         self.made.count(mapped)
         for table, made in self.tables.items():
@@ -113,6 +120,10 @@ class Gathered:
     def is_full(self) -> bool:
         """Whether it is as large as memory is to bear."""
         return self.bytes >= MOST_BYTES
+
+
+class OutOfOrder(OrderloomError):
+    """Raw records were read in another order than that of their landing; none would be lost."""
 
 
 class Normaliser:

@@ -68,20 +68,23 @@ def pick(
             yield from _picked_remotely(where, account, columns, condition)
 
 
+_REMOTE_ROWS = 1000
+
+
 @dataclass(frozen=True)
 class Stretch:
-    """Rows that lie together: a row group of a local file, or a whole file of an object store."""
+    """Rows that lie together: a row group of a local file, a range of one of an object store."""
 
     file: DataFile
     number: int | None
-    """Of the row group in its file, from 0; None for the whole file."""
+    """Of the row group in its file, from 0; None for a range of sequences."""
     first_seq: int
     """The least landing_seq in it."""
     last_seq: int
     """The greatest landing_seq in it."""
     rows: int
     bytes: int
-    """As they are in memory; of a whole file as they are stored."""
+    """As they are in memory; of a range as they are stored."""
 
 
 def stretches(lake: Lake, table: str, *, account: AccountKey, after: int) -> list[Stretch]:
@@ -89,10 +92,10 @@ def stretches(lake: Lake, table: str, *, account: AccountKey, after: int) -> lis
 
     Raises LakeError where a file cannot be read.
     """
-    found = []
+    found: list[Stretch] = []
     for file in lake.files(table, account=account, after=after):
         if lake.root is None:
-            found.append(Stretch(file, None, file.first_seq, file.last_seq, file.rows, file.size))
+            found += _parts(file)
             continue
         with _reading(f"{lake.url}/{table}"), pq.ParquetFile(file.path) as opened:
             found += [_stretch(file, opened, place) for place in range(opened.num_row_groups)]
@@ -123,6 +126,14 @@ def read(lake: Lake, table: str, wanted: Sequence[Stretch]) -> pa.Table:
     for name, value in zip(PARTITION_COLUMNS, account, strict=True):
         rows = rows.append_column(schema.field(name), texts([value] * rows.num_rows))
     return rows.select(schema.names).cast(schema)
+
+
+def _parts(file: DataFile) -> Iterator[Stretch]:
+    """A file of an object store as stretches of its sequences, as if they were evenly filled."""
+    for first in range(file.first_seq, file.last_seq + 1, _REMOTE_ROWS):
+        last = min(first + _REMOTE_ROWS - 1, file.last_seq)
+        size = file.size * _REMOTE_ROWS // max(file.rows, 1)
+        yield Stretch(file, None, first, last, _REMOTE_ROWS, size)
 
 
 def _stretch(file: DataFile, opened: pq.ParquetFile, number: int) -> Stretch:

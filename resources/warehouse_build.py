@@ -7,7 +7,6 @@ what the columns mean (`schemas`), mart SQL (`assets/marts`).
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +22,15 @@ from resources.lake import AccountKey, Lake
 from resources.warehouse_aside import aside
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
 from resources.warehouse_columns import type_of
-from resources.warehouse_describe import comments_of, describe, literal, published, source_views
+from resources.warehouse_describe import (
+    are_apart,
+    comments_of,
+    describe,
+    literal,
+    names_any,
+    published,
+    source_views,
+)
 from resources.warehouse_fill import (
     EVERYTHING,
     Filling,
@@ -97,8 +104,10 @@ class Build:
         Both begin with what was done before, and see of each other nothing until the block ends.
         """
         self._con.execute("COMMIT")
+        self.begin()
+        # What a transaction sees of the file is settled by its first look at it, not by BEGIN.
+        self._con.execute("SELECT 1 FROM order_rows LIMIT 0")
         with aside(self._con, lambda con: Build(con, self._lake, SETTINGS[:1])._do(do)):
-            self.begin()
             yield
             self._con.execute("COMMIT")
         self.begin()
@@ -195,11 +204,14 @@ class Build:
         kept = [mart for mart in marts if mart.follows and touched.is_little]
         self._drop_marts(but={mart.name for mart in kept})
         todo = deque(mart for mart in marts if mart not in kept)
+        views_are_read = any(names_any(mart.sql, source_views()) for mart in marts)
+        if and_views and views_are_read:
+            self.show_sources()
 
         def aside(other: Build) -> None:
-            if and_views:
+            if and_views and not views_are_read:
                 other.show_sources()
-            if _are_apart(marts):
+            if are_apart([(mart.name, mart.sql) for mart in marts]):
                 other.make(todo)
 
         with suppress(_NotToBeFinished), self.beside(aside):
@@ -366,15 +378,6 @@ def layout() -> Iterable[str]:
 
 class _NotToBeFinished(Exception):
     """There are faults."""
-
-
-def _are_apart(marts: Sequence[Mart]) -> bool:
-    """Whether no mart's SQL names another mart, which would have to be there before it."""
-    names = "|".join(re.escape(mart.name) for mart in marts)
-    return not any(re.search(rf"\b({names})\b", _COMMENT.sub("", mart.sql)) for mart in marts)
-
-
-_COMMENT = re.compile("--.*")
 
 
 def _codes(dimension: str) -> list[dict[str, Any]]:

@@ -1,14 +1,15 @@
 """Comments on the published tables, and the views that show one source's own fields.
 
-Belongs here: COMMENT statements, view SQL made from `schemas/field_map.csv`. Does not belong here:
-the meanings themselves (`schemas`, `assets/marts`).
+Belongs here: COMMENT statements, view SQL made from `schemas/field_map.csv`, which tables a mart's
+SQL names. Does not belong here: the meanings themselves (`schemas`, `assets/marts`).
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -111,3 +112,18 @@ def _own_fields() -> dict[tuple[str, str], dict[str, tuple[str, str]]]:
         fields = found.setdefault((line["source"], line["canonical_table"]), {})
         fields.setdefault(column.removeprefix(_PREFIX), (line["type"], meaning))
     return found
+
+
+def are_apart(marts: Iterable[tuple[str, str]]) -> bool:
+    """Whether no SQL of named ones names another, which would have to be there before it."""
+    named = dict(marts)
+    return not any(names_any(text, named) for text in named.values())
+
+
+def names_any(text: str, names: Iterable[str]) -> bool:
+    """Whether SQL may read one of some tables; it says no only where that is certain."""
+    named = "|".join(map(re.escape, names))
+    return re.search(rf"\b({named})\b", _COMMENT.sub("", text), re.IGNORECASE) is not None
+
+
+_COMMENT = re.compile(r"^\s*--.*", re.MULTILINE)

@@ -101,7 +101,8 @@ class Filling:
 
     def fill(self, but: Collection[str] = ()) -> Touched:
         """Put the newest versions in the old ones' place; `but`: tables that `insert` fills."""
-        is_cleared = self._clear([step.account for step in self._steps if step.since == Reach()])
+        anew = [step.account for step in self._steps if step.since == Reach()]
+        is_cleared = self._clear(anew, but)
         overtaken = self._show_newest((*CURRENT, "quarantine", "drift"))
         counts = self._count_newest()
         is_little = not is_cleared and _MOST * sum(counts.values()) < self._count_orders()
@@ -134,11 +135,11 @@ class Filling:
         self._con.execute(f"CREATE TEMP {kind} newest AS {newest}")
         return overtaken
 
-    def _clear(self, accounts: Iterable[AccountKey]) -> bool:
+    def _clear(self, accounts: Iterable[AccountKey], but: Collection[str]) -> bool:
         """Take out accounts that will be published from their first version on; if any was in."""
         gone = 0
         for name in (*OF_ORDERS, "orderloom.superseded"):
-            for account in accounts if self._exists(name) else ():
+            for account in accounts if name not in but and self._exists(name) else ():
                 where = f"(source_system, source_account) = {_pair(account)}"
                 self._con.execute(f"DELETE FROM {name} WHERE {where}")
                 gone += self._con.fetchall()[0][0]

@@ -95,3 +95,17 @@ def test_an_object_store_gives_the_same_rows(lake: Lake) -> None:
     near, far = (list(raw_chunks(each, OWN, 1, 4)) for each in (lake, remote))
     assert pa.concat_tables(near).to_pylist() == pa.concat_tables(far).to_pylist()
     assert [seq for chunk in far for seq in chunk["landing_seq"].to_pylist()] == [2, 3, 4]
+
+
+def test_what_compaction_has_merged_comes_in_the_order_of_landing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It merges the newest files first, into one row group that several chunks are cut of."""
+    for first in range(1, 481, 40):
+        append(lake, range(first, first + 40))
+    lake.compact("raw")
+    assert len(lake.files("raw")) == 1
+    monkeypatch.setattr(chunks, "MOST_RECORDS", 200)
+    found = read(lake)
+    assert len(found) > 2
+    assert [seq for chunk in found for seq in chunk] == list(range(1, 481))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from canonical_rows import ACME, land, order, quarantined
 from warehouse_home import ACCOUNTS, COUNT, Home, contents, whole
 
 from resources.errors import LakeError, WarehouseError
+from resources.lake import Lake
 from resources.warehouse import Mart
 from resources.warehouse_aside import aside, opened
+from resources.warehouse_build import Build
 
 LONG = "SELECT SUM(hash(range)) FROM range(20_000_000_000)"
 """Takes a minute and more unless it is stopped."""
@@ -103,3 +106,36 @@ def test_nothing_is_logged_and_all_is_in_the_file(tmp_path: Path) -> None:
         con.execute("CHECKPOINT")
     with duckdb.connect(str(file), read_only=True) as con:
         assert found(con) == [(100_000,)]
+
+
+def test_neither_connection_sees_what_the_other_does(tmp_path: Path) -> None:
+    """Though the first has looked at nothing yet when the second has committed."""
+    with opened(tmp_path / "building") as con:
+        build = Build(con, Lake(str(tmp_path / "lake")))
+        build.begin()
+        con.execute("CREATE TABLE order_rows (n INTEGER)")
+        committed = threading.Event()
+
+        def do(other: Build) -> None:
+            other._con.execute("INSERT INTO order_rows VALUES (1)")
+            other._con.execute("COMMIT")
+            other.begin()
+            committed.set()
+
+        with build.beside(do):
+            assert committed.wait(30)
+            assert build.count("order_rows") == 0
+        assert build.count("order_rows") == 1
+
+
+@pytest.mark.parametrize(
+    "reading",
+    ["SELECT COUNT(*) AS told FROM Acme_Orders", "SELECT '--' AS told FROM M0", "SELECT 1 AS told"],
+)
+def test_marts_read_views_of_sources_and_marts_before_them(home: Home, reading: str) -> None:
+    view = f"{ACME[0]}_orders"
+    sql = reading.replace("Acme_Orders", view.upper())
+    marts = [mart("m0", "SELECT 0 AS told"), *(mart(f"m{n}", sql) for n in range(1, 6))]
+    home.warehouse.publish(marts, ACCOUNTS)
+    with home.warehouse.open() as con:
+        assert con.execute("SELECT COUNT(*) FROM m5").fetchall() == [(1,)]
