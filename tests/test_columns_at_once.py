@@ -146,6 +146,7 @@ PAGES = {
     "in another order": _reply([[None, 7, 3, ROW[1]]], ("updatedOn", "orderId", "x", "createdOn")),
     "a column twice": _reply([[1, *ROW]], ("orderId", *NAMES)),
     "without zone": _reply([[7, "2026-11-01T10:00:00", None]]),
+    "finer than microseconds": _reply([[7, "2026-11-01T10:00:00.1234567Z", None]]),
     "an empty stamp": _reply([[7, ROW[1], ""]]),
     "no stamp at all": _reply([[7, None, None]]),
     "nonsense for a stamp": _reply([ROW, [8, "soon", None], [9, None, 5]]),

@@ -25,6 +25,8 @@ MOST_RESULTS = 10**9
 
 _TYPES = {"orderId": int, "createdOn": datetime | None, "updatedOn": datetime | None}
 _LIST = re.compile(rb"\s*\[\s*(?P<end>]?)")
+_FINER = re.compile(rb"\.\d{7}")
+"""A stamp finer than microseconds, which would be rounded here and is cut elsewhere."""
 _ODD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, OverflowError)
 
 
@@ -62,7 +64,7 @@ def read_page(reply: Reply, column: str) -> tuple[Found, int]:
         found = _found_in(page)
     except _ODD:
         found = None
-    if found is None or not 0 <= page.meta.available <= MOST_RESULTS:
+    if found is None or _FINER.search(page.results) or not 0 <= page.meta.available <= MOST_RESULTS:
         return read_search(reply.json(), column, reply.url)
     return found, page.meta.available
 
