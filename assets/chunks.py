@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from resources.arrays import numbers
+from resources.arrays import in_landing_order, numbers
 from resources.lake import AccountKey, Lake
 from resources.lake_pick import Stretch, read, stretches
 from resources.lazily import lazily
@@ -61,11 +61,8 @@ def _within(rows: pa.Table, after: int, upto: int) -> pa.Table:
     Within a row group they may stand in another one: compaction merges the newest files first.
     """
     seq, bounds = rows["landing_seq"], numbers([after, upto])
-    rows = rows.filter(pc.and_(pc.greater(seq, bounds[0]), pc.less_equal(seq, bounds[1])))
-    seq = rows["landing_seq"].combine_chunks()
-    if pc.all(pc.less_equal(seq[:-1], seq[1:]), min_count=0).as_py():
-        return rows
-    return rows.sort_by("landing_seq")
+    is_within = pc.and_(pc.greater(seq, bounds[0]), pc.less_equal(seq, bounds[1]))
+    return in_landing_order(rows.filter(is_within))
 
 
 def _pieces(rows: pa.Table) -> Iterator[pa.Table]:

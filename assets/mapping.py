@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from assets.mapped_columns import expression
 from assets.mapping_connection import mapping_connection, shown
 from assets.mapping_sections import MappingError, sections, with_values
 from resources.accounts import Account
-from resources.arrays import no_rows, numbers
+from resources.arrays import in_landing_order, no_rows, numbers
 from resources.lazily import lazily
 from schemas.lake import LAKE
 
@@ -88,16 +88,12 @@ class Mapper:
         try:
             self._take(landed)
             mapped = self._finished()
-            self._let_go()
-            return mapped
         except Unmappable as fault:
-            self._let_go()
             if landed.num_rows == 1:
                 return self._held(landed, str(fault))
-        except BaseException:
-            with suppress(duckdb.Error):  # it may be what ended the mapping that hinders this
-                self._let_go()
-            raise
+        else:
+            self._let_go()
+            return mapped
         half = landed.num_rows // 2
         halves = [self.map(landed.slice(0, half)), self.map(landed.slice(half))]
         return Mapped({t: pa.concat_tables([h.tables[t] for h in halves]) for t in LAKE_TABLES})
@@ -148,8 +144,12 @@ class Mapper:
         )
 
     def _take(self, landed: pa.Table) -> None:
-        """Put the records into `incoming`; those with an id and JSON are in `landed`."""
-        records = with_exact_numbers(_in_order(landed))
+        """Put the records into `incoming`; those with an id and JSON are in `landed`.
+
+        What a mapping that was ended left behind goes first.
+        """
+        self._let_go()
+        records = with_exact_numbers(in_landing_order(landed))
         shown(self.connection, records).project(_AS_INCOMING).insert_into("incoming")
 
     def _finished(self) -> Mapped:
@@ -166,7 +166,7 @@ class Mapper:
             quarantine = _as_in_lake("quarantine", found)
             held = quarantine.filter(quarantine["is_held"])["version_id"]
             made = {table: _without(each, held) for table, each in made.items()}
-        finished = {table: _in_order(_as_in_lake(table, made[table])) for table in _TARGETS}
+        finished = {table: in_landing_order(_as_in_lake(table, made[table])) for table in _TARGETS}
         return Mapped(finished | {"quarantine": quarantine})
 
     def _held(self, landed: pa.Table, reason: str) -> Mapped:
@@ -240,14 +240,6 @@ def _as_in_lake(table: str, found: pa.Table) -> pa.Table:
         if not field.nullable and found[field.name].null_count:
             raise Unmappable(f"{table}.{field.name} is empty")
     return found.cast(LAKE[table])
-
-
-def _in_order(records: pa.Table) -> pa.Table:
-    """Records by landing sequence; those of one version stay in the order that they have."""
-    landed = records["landing_seq"].combine_chunks()
-    if pc.all(pc.less_equal(landed[:-1], landed[1:]), min_count=0).as_py():
-        return records
-    return records.sort_by("landing_seq")
 
 
 def _without_values(fault: duckdb.Error) -> str:

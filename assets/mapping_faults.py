@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from assets.mapping_connection import shown
 from resources.lazily import lazily
+from resources.literal import literal
 from schemas.lake import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -52,11 +53,8 @@ _OPTION_TWICE = (
 
 def unmappable(reason: str) -> str:
     """The faults of records that stop the mapping: every one of `incoming` has this one."""
-    literal = reason.replace("'", "''")
-    return (
-        f"SELECT version_id, fault('body', 'cannot be mapped: {literal}', NULL, TRUE) AS f "
-        "FROM incoming"
-    )
+    told = literal(f"cannot be mapped: {reason}")
+    return f"SELECT version_id, fault('body', {told}, NULL, TRUE) AS f FROM incoming"
 
 
 def may_have_faults(made: Mapping[str, pa.Table]) -> bool:

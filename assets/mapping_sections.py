@@ -17,7 +17,7 @@ from importlib.resources import files
 
 from resources.accounts import Account
 from resources.errors import OrderloomError
-from resources.warehouse_describe import literal
+from resources.literal import literal
 from schemas.status import DIMENSIONS, status_codes
 
 _SECTION = re.compile(r"^-- section: (\w+)$", re.MULTILINE)

@@ -123,7 +123,7 @@ class Gathered:
 
 
 class OutOfOrder(OrderloomError):
-    """Raw records were read in another order than that of their landing; none would be lost."""
+    """Raw records were read in another order than that of their landing: some would be lost."""
 
 
 class Normaliser:

@@ -1,6 +1,6 @@
 """One sync, or one backfill, the whole way in one process without Dagster, stage by stage.
 
-Belongs here: doing it as a run of the pipeline does, with the seconds and the bytes written of each
+Belongs here: doing it as the steps of a run do, with the seconds and the bytes written of each
 stage, and what the lake consists of afterwards. Does not belong here: how the figures grow
 (`growth.py`), comparing with others (`compare.py`).
 
@@ -16,8 +16,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -26,8 +26,10 @@ from typing import TYPE_CHECKING
 from benchmarks.stopwatch import peak
 
 if TYPE_CHECKING:
+    from assets.pull import Pull
     from assets.upkeep import Tended
     from assets.workshop import Workshop
+    from resources.warehouse import Publication
 
 STAGES = ("import", "open", "pull", "normalise", "publish", "upkeep")
 _State = dict[Path, tuple[int, int]]
@@ -85,25 +87,38 @@ class Meter:
         self._before = after
 
 
-def sync(days: tuple[date, date] | None = None, *, keeps_nothing: bool = False) -> Synced:
+Stage = Callable[[str], AbstractContextManager[None]]
+"""Notes what a stage of that name costs."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the stages of one sync came to."""
+
+    pulls: list[Pull]
+    published: Publication
+    tended: Tended | None
+    """None where nothing was published, so that nothing was to be tended."""
+
+
+def whole_way(
+    stage: Stage, days: tuple[date, date] | None = None, *, keeps_nothing: bool = False
+) -> Done:
     """Pull every account of the environment's home, normalise, publish, tend the lake.
 
-    `days`: pull what was created in these days instead. `keeps_nothing`: replaced files and log
-    entries go at once, as if they were older than they are.
+    What the steps of a run do. `days` and `keeps_nothing` as in `sync`.
     """
-    home = Path(os.environ["ORDERLOOM_HOME"])
-    meter = Meter(home)
-    with meter.stage("import"):
+    with stage("import"):
         from assets.holding_back import note
         from assets.marts import MARTS
         from assets.reference import reference
         from assets.workshop import Workshop
 
-    with meter.stage("open"):
+    with stage("open"):
         workshop = Workshop()
         accounts = [*workshop.accounts]
     run_id = f"run-{time.time_ns()}"
-    with meter.stage("pull"):
+    with stage("pull"):
         puller = workshop.puller
         pulls = [
             puller.history(each, *days, f"{run_id}/{each.key}")
@@ -111,27 +126,39 @@ def sync(days: tuple[date, date] | None = None, *, keeps_nothing: bool = False) 
             else puller.changes(each, f"{run_id}/{each.key}")
             for each in accounts
         ]
-    with meter.stage("normalise"):
+    with stage("normalise"):
         for account in accounts:
             workshop.normaliser(account).drain()
-    with meter.stage("publish"):
+    with stage("publish"):
         published = workshop.warehouse.publish(MARTS, reference(workshop))
         note(workshop, published, run_id)
-    synced = meter.synced
-    with meter.stage("upkeep"):
-        if published.published:
-            synced.compactions = len(_tended(workshop, keeps_nothing=keeps_nothing).merged)
+    with stage("upkeep"):
+        tended = _tended(workshop, keeps_nothing=keeps_nothing) if published.published else None
     workshop.close()
-    synced.requests = sum(pull.requests for pull in pulls)
-    synced.least = sum(pull.least_requests for pull in pulls)
-    synced.touched = sum(pull.counts.new + pull.counts.changed for pull in pulls)
-    synced.orders = published.orders
-    _look(synced, home, published.path)
+    return Done(pulls, published, tended)
+
+
+def sync(days: tuple[date, date] | None = None, *, keeps_nothing: bool = False) -> Synced:
+    """The whole way, its cost noted.
+
+    `days`: pull what was created in these days instead. `keeps_nothing`: replaced files and log
+    entries go at once, as if they were older than they are.
+    """
+    home = Path(os.environ["ORDERLOOM_HOME"])
+    meter = Meter(home)
+    done = whole_way(meter.stage, days, keeps_nothing=keeps_nothing)
+    synced = meter.synced
+    synced.compactions = len(done.tended.merged) if done.tended else 0
+    synced.requests = sum(pull.requests for pull in done.pulls)
+    synced.least = sum(pull.least_requests for pull in done.pulls)
+    synced.touched = sum(pull.counts.new + pull.counts.changed for pull in done.pulls)
+    synced.orders = done.published.orders
+    _look(synced, home, done.published.path)
     return synced
 
 
 def _tended(workshop: Workshop, *, keeps_nothing: bool) -> Tended:
-    from assets.upkeep import Upkeep
+    from assets.upkeep import Upkeep  # A run in which nothing changed does without.
 
     if keeps_nothing:
         return Upkeep(workshop.lake, workshop.ledger, days=0, log_hours=0).where_due()

@@ -188,7 +188,7 @@ def measured(
             wall = time.monotonic() - began
             process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        text = said.read().decode(errors="replace").strip()
+        text = said.read().decode(errors="replace").strip().replace(f"{ROOT}/", "")
     if process.returncode:
         shown = " ".join(map(str, command))
         raise MeasurementFailed(f"{shown} ended with {process.returncode}:\n{text[-3000:]}")

@@ -7,6 +7,8 @@ measuring from outside (`measure.py`).
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Stopwatch:
@@ -16,10 +18,12 @@ class Stopwatch:
         self.seconds: dict[str, tuple[float, float]] = {}
         self._began = _clocks()
 
-    def done(self, stage: str) -> None:
-        """What passed since the last stage was done, or since the start, was this stage."""
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """A block that is a stage, and so is what passed since the last one, or since the start."""
+        yield
         now = _clocks()
-        self.seconds[stage] = (now[0] - self._began[0], now[1] - self._began[1])
+        self.seconds[name] = (now[0] - self._began[0], now[1] - self._began[1])
         self._began = now
 
 

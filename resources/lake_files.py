@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from resources.errors import LakeError
 from resources.lazily import lazily
+from resources.literal import literal
 from schemas.lake import LAKE, PARTITION_COLUMNS, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def _local(
 
     partitions = ", ".join(f"{name}: VARCHAR" for name in PARTITION_COLUMNS)
     # Written out: with parameters DuckDB reads everything at once, before any filter is known.
-    paths = ", ".join(_literal(file.path) for file in files)
+    paths = ", ".join(literal(file.path) for file in files)
     try:
         return con.sql(
             f"SELECT * FROM read_parquet([{paths}], union_by_name = true, hive_partitioning = true,"
@@ -252,10 +253,6 @@ def _local(
             where,
             "restore the lake from a copy; or move it away and set up a new ledger: a full load",
         ) from error
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def log_entries(folder: Path, before: int, after: int) -> list[LogEntry]:

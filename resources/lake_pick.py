@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resources.arrays import numbers, texts
 from resources.errors import LakeError
@@ -69,6 +69,7 @@ def pick(
 
 
 _REMOTE_ROWS = 1000
+"""Of a stretch of an object store: as many as a row group of a local file has."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,15 @@ def _parts(file: DataFile) -> Iterator[Stretch]:
 
 def _stretch(file: DataFile, opened: pq.ParquetFile, number: int) -> Stretch:
     group = opened.metadata.row_group(number)
-    seq = group.column(opened.schema_arrow.get_field_index("landing_seq")).statistics
-    known = seq is not None and seq.has_min_max
-    first, last = (seq.min, seq.max) if known else (file.first_seq, file.last_seq)
+    first, last = _ends(opened, number, "landing_seq") or (file.first_seq, file.last_seq)
     return Stretch(file, number, first, last, group.num_rows, group.total_byte_size)
+
+
+def _ends(opened: pq.ParquetFile, group: int, column: str) -> tuple[Any, Any] | None:
+    """The least and the greatest value of a column in a row group, where its statistics tell."""
+    place = opened.schema_arrow.get_field_index(column)
+    told = opened.metadata.row_group(group).column(place).statistics
+    return (told.min, told.max) if told is not None and told.has_min_max else None
 
 
 def _whole(stretch: Stretch, columns: Sequence[str]) -> pa.Table:
@@ -178,7 +184,7 @@ def _picked(
 def _picked_remotely(
     where: str, account: AccountKey, columns: Sequence[str], condition: pc.Expression | None
 ) -> Iterator[pa.RecordBatch]:
-    """The same of all of one account's files on an object store."""
+    """Columns of one account's rows on an object store, those that suit a condition."""
     own = zip(PARTITION_COLUMNS, account, strict=True)
     dataset = deltalake.DeltaTable(where).to_pyarrow_dataset(
         file_pruning_predicate=[(name, "=", value) for name, value in own]
@@ -196,11 +202,8 @@ class _Wanted:
 
     def may_be_in(self, opened: pq.ParquetFile, group: int) -> bool:
         """Whether any row of a row group may be wanted, as far as its statistics tell."""
-        place = opened.schema_arrow.get_field_index(self.column)
-        statistics = opened.metadata.row_group(group).column(place).statistics
-        if statistics is None or not statistics.has_min_max:
-            return True
-        return bool(statistics.min <= self.most and self.least <= statistics.max)
+        ends = _ends(opened, group, self.column)
+        return ends is None or bool(ends[0] <= self.most and self.least <= ends[1])
 
     def rows(
         self, opened: pq.ParquetFile, group: int, columns: Sequence[str]

@@ -34,5 +34,6 @@ def fill(
     with build.beside(lambda other: other.insert(ASIDE, steps)):
         build.create_tables(name for name in GRAINS if name not in ASIDE)
         build.create_rest()
+        build.show_sources()
         zones = build.take_over(accounts, runs)
         return build.bring_up_to_date(steps, zones, but=ASIDE)

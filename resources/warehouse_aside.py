@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from resources.warehouse_describe import literal
+from resources.literal import literal
 from resources.warehouse_storage import BLOCK, ROW_GROUP, STORAGE_VERSION
 
 _POLL = 0.05

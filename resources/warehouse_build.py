@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from resources.errors import WarehouseError
 from resources.lake import AccountKey, Lake
+from resources.literal import literal
 from resources.warehouse_aside import aside
 from resources.warehouse_checks import CONDITIONS, Fault, Mart, find
 from resources.warehouse_columns import type_of
@@ -26,8 +27,6 @@ from resources.warehouse_describe import (
     are_apart,
     comments_of,
     describe,
-    literal,
-    names_any,
     published,
     source_views,
 )
@@ -190,30 +189,22 @@ class Build:
         marts: Sequence[Mart],
         touched: Touched = EVERYTHING,
         judge: Callable[[], Faults] = dict,
-        and_views: bool = False,
     ) -> Faults:
         """Make the dimension of dates and the marts anew, and drop those that are no more.
 
         `touched`: where it is little, marts that follow from each order alone are made anew for
         those orders; the others' rows must be there from the same SQL. Meanwhile `judge` is asked
         whether what they are made of holds; if not the file is not to be finished, and what went
-        wrong with a mart may come from that. `and_views`: `show_sources` as well. Raises
-        WarehouseError for SQL that fails and for columns without a comment.
+        wrong with a mart may come from that. Raises WarehouseError for SQL that fails and for
+        columns without a comment.
         """
         self._con.execute("DELETE FROM dim_date")
         self._con.execute(sql("dim_date"))
         kept = [mart for mart in marts if mart.follows and touched.is_little]
         self._drop_marts(but={mart.name for mart in kept})
         todo = deque(mart for mart in marts if mart not in kept)
-        views_are_first = touched.is_little or any(
-            names_any(mart.sql, source_views()) for mart in marts
-        )
-        if and_views and views_are_first:
-            self.show_sources()
 
         def aside(other: Build) -> None:
-            if and_views and not views_are_first:
-                other.show_sources()
             if are_apart([(mart.name, mart.sql) for mart in marts]):
                 other.make(todo)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.lake import AccountKey
-from resources.warehouse_describe import literal
+from resources.literal import literal
 from schemas.status import DIMENSIONS
 
 if TYPE_CHECKING:

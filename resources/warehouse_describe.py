@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from resources.literal import literal
 from schemas.lake import LAKE
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ View = tuple[str, str, dict[str, str]]
 """SELECT, grain, column -> meaning."""
 
 _PREFIX = "source_fields."
-
-
-def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def comments_of(schema: pa.Schema) -> dict[str, str]:
@@ -115,15 +111,13 @@ def _own_fields() -> dict[tuple[str, str], dict[str, tuple[str, str]]]:
 
 
 def are_apart(marts: Iterable[tuple[str, str]]) -> bool:
-    """Whether no SQL of named ones names another, which would have to be there before it."""
-    named = dict(marts)
-    return not any(names_any(text, named) for text in named.values())
+    """Whether no SQL of named ones names another, which would have to be there before it.
 
-
-def names_any(text: str, names: Iterable[str]) -> bool:
-    """Whether SQL may read one of some tables; it says no only where that is certain."""
-    named = "|".join(map(re.escape, names))
-    return re.search(rf"\b({named})\b", _COMMENT.sub("", text), re.IGNORECASE) is not None
+    It says so only where that is certain.
+    """
+    sqls = dict(marts)
+    names = re.compile(rf"\b({'|'.join(map(re.escape, sqls))})\b", re.IGNORECASE)
+    return not any(names.search(_COMMENT.sub("", sql)) for sql in sqls.values())
 
 
 _COMMENT = re.compile(r"^\s*--.*", re.MULTILINE)

@@ -87,9 +87,7 @@ def _fill(build: Build, plan: Plan, content: Content) -> tuple[Touched, Faults]:
     accounts = rows_of(content.reference, plan.reaches)
     touched = warehouse_anew.fill(build, plan.steps, accounts, content.reference.runs)
     faults = build.derive(
-        content.marts,
-        judge=lambda: build.faults(content.before, content.accepted),
-        and_views=True,
+        content.marts, judge=lambda: build.faults(content.before, content.accepted)
     )
     return touched, faults or build.faults_of_marts(content.marts, content.pending)
 

@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from resources.lake import AccountKey, Lake
 from resources.lake_files import DataFile
+from resources.literal import literal
 from resources.warehouse_columns import columns_of, nothing
-from resources.warehouse_describe import literal
 from resources.warehouse_plan import Reach, Step
 from schemas.lake import LAKE
 from schemas.published import INTERNAL

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from resources.literal import literal
 from resources.warehouse_columns import type_of
-from resources.warehouse_describe import literal
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,7 +1,7 @@
 """orderloom, the whole way from the API to published marts, in one process without Dagster.
 
-Belongs here: its stages one after the other, and what each took. Does not belong here: starting
-Dagster, which `orderloom sync` does and which is measured apart.
+Belongs here: what each stage took. Does not belong here: the stages (`benchmarks/core_sync.py`),
+starting Dagster, which `orderloom sync` does and which is measured apart.
 
     python -m benchmarks.contestants.with_orderloom
 
@@ -13,48 +13,25 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 
 from benchmarks.stopwatch import Stopwatch, peak
 
 stages = Stopwatch()
 """Begun before anything of orderloom is imported."""
 
+from benchmarks.core_sync import whole_way  # noqa: E402
+
 
 def main() -> None:
-    """Pull, normalise, publish, tend the lake: what a run's steps do."""
-    from assets.holding_back import note
-    from assets.marts import MARTS
-    from assets.reference import reference
-    from assets.workshop import Workshop
-
-    stages.done("import")
-    workshop = Workshop()
-    accounts = [*workshop.accounts]
-    stages.done("open")
-    run_id = f"run-{time.time_ns()}"
-    pulls = [workshop.puller.changes(each, f"{run_id}/{each.key}") for each in accounts]
-    stages.done("pull")
-    for account in accounts:
-        workshop.normaliser(account).drain()
-    stages.done("normalise")
-    published = workshop.warehouse.publish(MARTS, reference(workshop))
-    note(workshop, published, run_id)
-    stages.done("publish")
-    if published.published:
-        from assets.upkeep import Upkeep  # A run in which nothing changed does without.
-
-        days = workshop.accounts.service.retention.replaced_files_days
-        Upkeep(workshop.lake, workshop.ledger, days=days).where_due()
-    stages.done("upkeep")
-    workshop.close()
+    """Go the whole way, and tell what it cost."""
+    done = whole_way(stages.stage)
     told = {
         "stages": stages.seconds,
-        "published": published.published,
-        "orders": published.orders,
-        "order_rows": published.rows,
-        "requests": sum(pull.requests for pull in pulls),
-        "least": sum(pull.least_requests for pull in pulls),
+        "published": done.published.published,
+        "orders": done.published.orders,
+        "order_rows": done.published.rows,
+        "requests": sum(pull.requests for pull in done.pulls),
+        "least": sum(pull.least_requests for pull in done.pulls),
         "peak": peak(),
     }
     sys.stdout.write(json.dumps(told) + "\n")
