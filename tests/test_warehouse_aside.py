@@ -16,6 +16,7 @@ from resources.lake import Lake
 from resources.warehouse import Mart
 from resources.warehouse_aside import aside, opened
 from resources.warehouse_build import Build
+from resources.warehouse_describe import are_apart
 
 LONG = "SELECT SUM(hash(range)) FROM range(20_000_000_000)"
 """Takes a minute and more unless it is stopped."""
@@ -139,3 +140,17 @@ def test_marts_read_views_of_sources_and_marts_before_them(home: Home, reading: 
     home.warehouse.publish(marts, ACCOUNTS)
     with home.warehouse.open() as con:
         assert con.execute("SELECT COUNT(*) FROM m5").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "apart"),
+    [
+        ("SELECT 1 FROM orders", True),
+        ("-- key: m0\nSELECT 1 FROM orders", True),
+        ("SELECT 1 FROM m00", True),
+        ("SELECT 1 FROM M0", False),
+        ("SELECT '--' FROM m0", False),
+    ],
+)
+def test_marts_that_name_no_other_are_apart(sql: str, apart: bool) -> None:
+    assert are_apart([("m0", "SELECT 0"), ("m1", sql)]) is apart
